@@ -1,0 +1,119 @@
+"""How every artifact is written: whole or not at all, and with where it came from.
+
+An artifact is written under a temporary name beside its final one and moved into place when it is
+complete, so that no reader ever takes a part for the whole, whatever is killed and whenever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from isic.errors import InputError
+
+PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it into place when the block ends well.
+
+    The temporary name is fixed (`.NAME.part`), so a killed run leaves at most one such file and
+    the next run replaces it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, hexadecimal, first 16 digits.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Check the path, or write the file first."
+        ) from error
+
+
+def provenance(
+    settings: Mapping[str, Any], inputs: Sequence[str | os.PathLike[str]] = ()
+) -> dict[str, str]:
+    """What an artifact says of itself: settings, library versions, fingerprints of its inputs.
+
+    Returns a flat dictionary of JSON strings, fit for HDF5 attributes and safetensors metadata.
+    Holds no time and no absolute path: the same run gives the same bytes.
+    """
+    return {
+        "settings": json.dumps(dict(settings), sort_keys=True, default=str),
+        "versions": json.dumps({name: importlib.metadata.version(name) for name in PACKAGES}),
+        "inputs": json.dumps([[Path(path).name, fingerprint(path)] for path in inputs]),
+    }
+
+
+def write_csv(
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]], path: str | os.PathLike[str]
+) -> None:
+    """Write a table, or rows with the same keys, as CSV, atomically; floats survive the trip."""
+    with atomic(path) as part:
+        pd.DataFrame(rows).to_csv(part, index=False, lineterminator="\n")
+
+
+def write_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write JSON, atomically."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
+    """Open a new HDF5 file for writing, atomically; `attributes` go on its root."""
+    # libver fixes the format's version: two runs must give the same arrays *and* readable files.
+    with atomic(path) as part, h5py.File(part, "w", libver="v110", track_order=True) as file:
+        file.attrs.update(attributes)
+        yield file
+
+
+@contextmanager
+def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """Open an HDF5 artifact for reading.
+
+    Raises:
+        InputError: the file is missing, truncated or no HDF5 file.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read as HDF5 ({error}). Delete it and run the same command again."
+        ) from error
+    with file:
+        yield file
+
+
+def strings(dataset: h5py.Dataset) -> np.ndarray:
+    """An HDF5 string data set as a NumPy array of `str` objects."""
+    return dataset.asstr()[:]
