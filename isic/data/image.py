@@ -1,0 +1,125 @@
+"""From the bytes of an image file, whatever its mode, to upright 8-bit RGB pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import ExifTags, Image
+from tqdm import tqdm
+
+from isic.errors import InputError
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"),
+    *(".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"),
+)
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Pillow only warns from this size on; `decode` refuses.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def read(path: Path) -> tuple[Image.Image, str]:
+    """Read and decode one image file.
+
+    Returns:
+        image: upright, mode RGB, as `decode` gives it.
+        digest: first 16 hexadecimal digits of the SHA-256 of the file's bytes.
+
+    Raises:
+        InputError: the file cannot be read; the message is the bare reason, without the file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(error.strerror or str(error)) from error
+    return decode(data), hashlib.sha256(data).hexdigest()[:16]
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode an image file completely and bring it to upright RGB, 8 bits a channel.
+
+    The EXIF orientation is applied. Transparency is composited over white; 16-bit grey is scaled
+    from 0..65535, 32-bit integer and float grey from their own minimum and maximum; CMYK and the
+    like are converted by Pillow; ICC profiles are ignored; of several frames the first counts.
+
+    Raises:
+        InputError: the bytes are no image, truncated, or hold more than
+            `PIL.Image.MAX_IMAGE_PIXELS` pixels; the message is the bare reason.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or np.inf):
+                raise Image.DecompressionBombError
+            image.load()
+            return to_rgb(upright(image))
+    except Image.DecompressionBombError as error:
+        raise InputError(f"more than {Image.MAX_IMAGE_PIXELS} pixels") from error
+    except Image.UnidentifiedImageError as error:
+        raise InputError("not an image" if data else "empty file") from error
+    except Exception as error:  # Pillow's decoders raise nearly everything on damaged bytes
+        raise InputError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn the image as its EXIF orientation says; damaged EXIF counts as none."""
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # the pixels are whole: metadata that cannot be parsed must not cost them
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to RGB (see `decode` for the rules)."""
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        values = np.asarray(image, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("pixels that are not finite")
+        values = (values - values.min()) / max(np.ptp(values), np.finfo(float).tiny)
+        image = Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, description: str
+) -> Iterator[Result]:
+    """`map` on `workers` threads, in order, with a progress bar and a bounded queue."""
+    pending: deque[Future[Result]] = deque()
+    with (
+        ThreadPoolExecutor(max(1, workers)) as pool,
+        tqdm(total=len(items), desc=description, unit=" images", mininterval=1.0) as bar,
+    ):
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > 4 * workers:
+                yield pending.popleft().result()
+                bar.update()
+        while pending:
+            yield pending.popleft().result()
+            bar.update()

@@ -1,0 +1,204 @@
+"""The index, one row an image, and the truth, one row a box: what every later stage goes by.
+
+index.csv: `image_id, split, class, width, height, digest`; truth.csv: `image_id, x0, y0, x1, y1`.
+An `image_id` is the image's path relative to the data set's root; sizes and boxes are in pixels of
+the image turned as its EXIF orientation says, x1 and y1 exclusive.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from isic.data.image import ordered_map, read
+from isic.data.listing import SPLITS
+from isic.errors import InputError
+
+INDEX_COLUMNS = ("image_id", "split", "class", "width", "height", "digest")
+TRUTH_COLUMNS = ("image_id", "x0", "y0", "x1", "y1")
+LISTED = 10  # unreadable images named in one message
+
+
+def classes(index: pd.DataFrame) -> list[str]:
+    """Class names in order of first appearance: the class with index c is `classes(index)[c]`."""
+    return list(dict.fromkeys(index["class"]))
+
+
+def class_ids(index: pd.DataFrame) -> np.ndarray:
+    """Class index of each image: int64 (n,), 0..C-1."""
+    ids = {name: number for number, name in enumerate(classes(index))}
+    return index["class"].map(ids).to_numpy(np.int64)
+
+
+def trained(index: pd.DataFrame) -> slice:
+    """Rows of the training images, which stand first: images of these rows are one block."""
+    return slice(0, int((index["split"] == "train").sum()))
+
+
+def evaluated(index: pd.DataFrame) -> slice:
+    """Rows of the images that get boxes: the test images, or all where the set has none."""
+    first = trained(index).stop
+    return slice(first if first < len(index) else 0, len(index))
+
+
+def measure_images(
+    root: Path, listing: pd.DataFrame, unreadable: str, workers: int
+) -> tuple[pd.DataFrame, list[str]]:
+    """Decode every listed image once, and complete the listing to an index.
+
+    Args:
+        root: folder the image ids are relative to.
+        listing: columns image_id, split, class; its order is kept.
+        unreadable: `error`, or `skip` to leave out images that cannot be decoded.
+        workers: threads; the result does not depend on it.
+
+    Returns:
+        index: the columns of INDEX_COLUMNS.
+        skipped: ids of the images left out.
+
+    Raises:
+        InputError: images cannot be decoded (up to 10 are named).
+    """
+
+    def measure(image_id: str) -> tuple[int, int, str] | str:
+        try:
+            image, digest = read(root / image_id)
+        except InputError as error:
+            return str(error)
+        return image.width, image.height, digest
+
+    ids = list(listing["image_id"])
+    measured = list(ordered_map(measure, ids, workers, "index"))
+    bad = {
+        image_id: found
+        for image_id, found in zip(ids, measured, strict=True)
+        if isinstance(found, str)
+    }
+    if bad and unreadable == "error":
+        named = "; ".join(f"{name} ({reason})" for name, reason in list(bad.items())[:LISTED])
+        rest = f"; and {len(bad) - LISTED} more" if len(bad) > LISTED else ""
+        raise InputError(
+            f"{root}: {len(bad)} of {len(ids)} images cannot be read: {named}{rest}. "
+            "Replace or remove them, or set unreadable: skip."
+        )
+    index = listing[~listing["image_id"].isin(bad)].reset_index(drop=True)
+    sizes = [found for found in measured if not isinstance(found, str)]
+    index["width"] = np.array([width for width, _, _ in sizes], dtype=np.int64)
+    index["height"] = np.array([height for _, height, _ in sizes], dtype=np.int64)
+    index["digest"] = [digest for _, _, digest in sizes]
+    return index[list(INDEX_COLUMNS)], list(bad)
+
+
+def check_unreadable(unreadable: str) -> None:
+    """Raise InputError unless the setting is `error` or `skip`."""
+    if unreadable not in ("error", "skip"):
+        raise InputError(f"unreadable: {unreadable!r} is neither 'error' nor 'skip'.")
+
+
+def check_classes(root: Path, index: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raise InputError unless there are two classes and each has a training image."""
+    trained = set(index.loc[index["split"] == "train", "class"])
+    lacking = [name for name in names if name not in trained]
+    if lacking:
+        more = f" (and {len(lacking) - 1} more classes)" if len(lacking) > 1 else ""
+        raise InputError(
+            f"{root}: class {lacking[0]!r}{more} has no training image that can be read. "
+            "Add training images to it, or remove the class."
+        )
+    if len(names) < 2:
+        raise InputError(f"{root}: has {len(names)} class. Add images of a second class.")
+
+
+def truth_table(
+    index: pd.DataFrame, image_ids: Sequence[str], boxes: np.ndarray, where: Callable[[int], str]
+) -> pd.DataFrame:
+    """Check boxes against their images and bring them into the order of the index.
+
+    Args:
+        index: table of images.
+        image_ids: image of each box; boxes of images that are not in the index are left out.
+        boxes: float64 (n, 4) x0, y0, x1, y1, original pixels. A box may leave its image by less
+            than one pixel, and is then clipped.
+        where: gives the place of box i in its file, for messages.
+
+    Raises:
+        InputError: a box is not finite, empty, or outside its image.
+    """
+    sizes = index.set_index("image_id")[["width", "height"]].reindex(list(image_ids))
+    kept = np.flatnonzero(sizes["width"].notna())
+    sizes, boxes = sizes.to_numpy(np.float64)[kept], np.asarray(boxes, np.float64)[kept]
+    limits = np.hstack([sizes, sizes])
+    clipped = np.clip(boxes, 0, limits)
+    problems = (
+        ("is not made of four finite numbers", ~np.isfinite(boxes).all(axis=1)),
+        ("is empty", (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)),
+        ("lies outside its image", ((boxes <= -1) | (boxes >= limits + 1)).any(axis=1)),
+        ("lies outside its image", (clipped[:, 2:] <= clipped[:, :2]).any(axis=1)),
+    )
+    for problem, wrong in problems:
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            box = ", ".join(f"{value:g}" for value in boxes[row])
+            width, height = sizes[row].astype(int)
+            raise InputError(
+                f"{where(kept[row])}: box ({box}) of {image_ids[kept[row]]} {problem} "
+                f"({width} x {height} pixels). Correct or remove this row (x0, y0, x1, y1 in "
+                "pixels of the upright image)."
+            )
+    truth = pd.DataFrame(clipped, columns=list(TRUTH_COLUMNS[1:]))
+    truth.insert(0, "image_id", [image_ids[i] for i in kept])
+    position = pd.Series(np.arange(len(index)), index=index["image_id"])
+    order = np.argsort(position.reindex(truth["image_id"]).to_numpy(), kind="stable")
+    return truth.iloc[order].reset_index(drop=True).astype({"image_id": str})
+
+
+def read_index(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read index.csv: image_id, split, class, digest as str; width, height as int64.
+
+    Raises:
+        InputError: the file is missing, no index, or contradicts itself.
+    """
+    table = _read_table(path, INDEX_COLUMNS, ("width", "height"), np.int64)
+    for problem, wrong in (
+        ("holds no image", not len(table)),
+        ("names an image twice", table["image_id"].duplicated().any()),
+        ("has a split other than train and test", not table["split"].isin(SPLITS).all()),
+        ("has an image without a class", (table["class"] == "").any()),
+        ("has training images after test images", not table["split"].is_monotonic_decreasing),
+        ("has an image of no size", (table[["width", "height"]] < 1).any(axis=None)),
+    ):
+        if wrong:
+            raise InputError(f"{path}: {problem}. Delete it and run `isic index` again.")
+    return table
+
+
+def read_truth(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read truth.csv: image_id as str; x0, y0, x1, y1 as float64 (original pixels).
+
+    Raises:
+        InputError: the file is missing, or is no truth.
+    """
+    return _read_table(path, TRUTH_COLUMNS, TRUTH_COLUMNS[1:], np.float64)
+
+
+def _read_table(
+    path: str | os.PathLike[str], columns: Sequence[str], numbers: Sequence[str], dtype: type
+) -> pd.DataFrame:
+    try:
+        # As strings first: a class may be called 007, NA or null.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        missing = [name for name in columns if name not in table]
+        if missing:
+            raise ValueError(f"no column {', '.join(missing)}")
+        return table[list(columns)].astype(dict.fromkeys(numbers, dtype))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: does not exist. Run `isic index` first.") from error
+    except (OSError, ValueError) as error:  # ValueError: also pandas' parser and Unicode errors
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot be read ({reason}). Delete it and run `isic index` again."
+        ) from error

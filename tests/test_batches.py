@@ -1,0 +1,154 @@
+"""Batches: what the samplers promise, and windows of images and masks that stay together."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isic.data.batches import (
+    MEAN,
+    STD,
+    cut_out,
+    normalised,
+    random_windows,
+    shuffled,
+    similar_class_batches,
+)
+
+
+@given(n=st.integers(1, 60), batch_size=st.integers(2, 9), seed=st.integers(0, 9))
+def test_shuffled_gives_each_row_once(n: int, batch_size: int, seed: int) -> None:
+    batches = list(shuffled(n, batch_size, np.random.default_rng(seed)))
+    assert sorted(np.concatenate(batches)) == list(range(n))
+    sizes = [len(batch) for batch in batches]
+    assert all(size == batch_size for size in sizes[:-1])
+    assert sizes[-1] <= batch_size + 1
+    assert n == 1 or sizes[-1] > 1  # batch norm cannot train on one row
+
+
+def test_shuffled_shuffles() -> None:
+    (a,), (b,) = (shuffled(50, 50, np.random.default_rng(seed)) for seed in (0, 1))
+    assert not np.array_equal(a, b)
+    assert not np.array_equal(a, np.arange(50))
+
+
+@st.composite
+def data_sets(draw):
+    counts = draw(st.lists(st.integers(1, 11), min_size=1, max_size=7))
+    labels = np.random.default_rng(draw(st.integers(0, 9))).permutation(
+        np.repeat(np.arange(len(counts)), counts)
+    )
+    n = len(counts)
+    bits = np.array(draw(st.lists(st.booleans(), min_size=n * n, max_size=n * n))).reshape(n, n)
+    similar = np.eye(n, dtype=bool) | (bits & bits.T)
+    return labels, draw(st.sampled_from([similar, None]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data_sets(), st.integers(1, 5), st.integers(1, 4), st.integers(0, 99))
+def test_similar_class_batches_keep_their_promises(data, p: int, k: int, seed: int) -> None:
+    labels, similar = data
+    batches = list(similar_class_batches(labels, similar, p, k, np.random.default_rng(seed)))
+    rows = np.concatenate(batches)
+    assert rows.dtype == np.int64
+
+    # Every image occurs, and twice only to fill its class's last group of K.
+    assert set(rows) == set(range(len(labels)))
+    sizes = Counter(labels.tolist())
+    left = {c: -(-size // k) for c, size in sizes.items()}  # groups of K
+    assert Counter(labels[rows].tolist()) == {c: groups * k for c, groups in left.items()}
+
+    for batch in batches:
+        classes = labels[batch].reshape(-1, k)
+        assert (classes == classes[:, :1]).all()  # those of one class together
+        order = classes[:, 0].tolist()
+        assert len(set(order)) == len(order)
+        # Fewer than P classes only where fewer have images left.
+        assert len(order) == min(p, sum(groups > 0 for groups in left.values()))
+        # A similar class goes before one that is not, as long as there is one.
+        for place in range(1, len(order)):
+            before, rest = order[:place], order[place:]
+            free = [c for c in left if left[c] and c not in before]
+            if similar is not None and similar[np.ix_(before, free)].any():
+                assert similar[before, rest[0]].any()
+        for c in order:
+            left[c] -= 1
+    assert not any(left.values())
+
+
+def test_an_image_is_repeated_only_to_fill_the_last_group() -> None:
+    labels = np.repeat([0, 1], [7, 8])
+    rows = np.concatenate(list(similar_class_batches(labels, None, 2, 4, np.random.default_rng(0))))
+    assert sorted(Counter(rows[labels[rows] == 1].tolist()).values()) == [1] * 8
+    assert sorted(Counter(rows[labels[rows] == 0].tolist()).values()) == [1] * 6 + [2]
+
+
+def test_similar_classes_meet() -> None:
+    """20 pairs of similar classes, 4 classes a batch: drawn at random they would hardly meet."""
+    labels = np.repeat(np.arange(40), 4)
+    similar = np.kron(np.eye(20, dtype=bool), np.ones((2, 2), bool))
+
+    def meetings(sets: np.ndarray | None) -> int:
+        batches = similar_class_batches(labels, sets, 4, 4, np.random.default_rng(0))
+        classes = [np.unique(labels[batch]) for batch in batches]
+        return sum(similar[np.ix_(c, c)].sum() - len(c) for c in classes) // 2
+
+    assert meetings(similar) == 20
+    assert meetings(None) < 8
+
+
+def test_the_same_seed_gives_the_same_batches() -> None:
+    labels = np.arange(30) % 6
+
+    def epoch(seed: int) -> list[list[int]]:
+        batches = similar_class_batches(labels, None, 3, 2, np.random.default_rng(seed))
+        return [batch.tolist() for batch in batches]
+
+    assert epoch(3) == epoch(3)
+    assert epoch(3) != epoch(4)
+
+
+def test_cut_out_is_slicing() -> None:
+    images = torch.randint(0, 256, (4, 9, 9, 3), dtype=torch.uint8)
+    rows, top, left = torch.tensor([3, 0, 3]), torch.tensor([0, 2, 4]), torch.tensor([4, 1, 0])
+    flip = torch.tensor([False, True, True])
+    found = cut_out(images, rows, top, left, flip, 5)
+    assert found.dtype == torch.uint8
+    for i in range(3):
+        window = images[rows[i], top[i] : top[i] + 5, left[i] : left[i] + 5]
+        torch.testing.assert_close(found[i], window.flip(1) if flip[i] else window)
+
+
+def test_masks_move_with_their_images() -> None:
+    rng = np.random.default_rng(0)
+    masks = torch.from_numpy(rng.integers(0, 256, (6, 20, 20), np.uint8))
+    images = masks[..., None].expand(-1, -1, -1, 3)  # each image shows its mask
+    rows = torch.tensor([5, 1, 1, 0, 2, 4, 3, 5])
+    window = random_windows(len(rows), 20, 13, rng, torch.device("cpu"))
+    assert window[2].any()
+    assert not window[2].all()
+    torch.testing.assert_close(
+        cut_out(images, rows, *window, 13)[..., 0], cut_out(masks, rows, *window, 13)
+    )
+
+
+def test_random_windows_reach_every_place() -> None:
+    top, left, flip = random_windows(2000, 10, 7, np.random.default_rng(0), torch.device("cpu"))
+    places = set(zip(top.tolist(), left.tolist(), strict=True))
+    assert places == {(y, x) for y in range(4) for x in range(4)}
+    assert 0.45 < flip.float().mean() < 0.55
+    top, left, _ = random_windows(3, 8, 8, np.random.default_rng(0), torch.device("cpu"))
+    assert not top.any()
+    assert not left.any()
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_normalised(value: int) -> None:
+    x = normalised(torch.full((2, 4, 6, 3), value, dtype=torch.uint8))
+    assert x.shape == (2, 3, 4, 6)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    expected = (value / 255 - np.array(MEAN)) / np.array(STD)
+    np.testing.assert_allclose(x[1, :, 2, 3].numpy(), expected, rtol=1e-5)
