@@ -1,0 +1,213 @@
+"""Boxes from maps, views and overlaps, on cases made by hand and against other implementations."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isic.boxes import (
+    View,
+    boxes_from_maps,
+    extract,
+    from_view,
+    iou,
+    to_view,
+    upsample,
+)
+from isic.errors import InputError
+
+WSOL_MAP = np.array(
+    [[0, 0, 0, 0, 0], [0, 0.4, 0.4, 0.4, 0.6], [0, 0.4, 1, 0.8, 0.6], [0, 0.4, 0.4, 0.4, 0.6]]
+)
+corner = st.integers(0, 30)
+box = st.tuples(corner, corner, corner, corner).map(
+    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
+)
+
+
+def test_iou_by_hand():
+    assert iou([0, 0, 4, 4], [2, 0, 6, 4]) == pytest.approx(8 / 24)
+    assert iou([0, 0, 1, 1], [1, 0, 2, 1]) == 0
+    assert iou([3, 3, 3, 5], [3, 3, 3, 5]) == 0  # no area
+
+
+def test_iou_as_wsolevaluation_counts():
+    assert iou([1, 2, 5, 6], [3, 1, 4, 5], plus_one=True) == pytest.approx(8 / 27)
+    assert iou([5, 5, 5, 5], [5, 5, 5, 5], plus_one=True) == 1
+
+
+@pytest.mark.parametrize("bad", [[1, 1, 0, 0], [0, 0, np.nan, 1], [0, 0, np.inf, 1]])
+def test_iou_rejects_what_is_no_box(bad):
+    with pytest.raises(ValueError, match="not a box"):
+        iou(bad, [0, 0, 1, 1])
+
+
+def test_iou_broadcasts():
+    boxes = np.array([[0, 0, 2, 2], [0, 0, 4, 4], [1, 1, 3, 3]])
+    table = iou(boxes[:, None], boxes[None])
+    assert table.shape == (3, 3)
+    np.testing.assert_allclose(np.diag(table), 1)
+    assert table[0, 1] == pytest.approx(4 / 16)
+
+
+@given(box, box, st.booleans())
+def test_iou_is_what_counting_pixels_gives(a, b, plus_one):
+    def painted(b):
+        canvas = np.zeros((32, 32), bool)
+        canvas[b[1] : b[3] + plus_one, b[0] : b[2] + plus_one] = True
+        return canvas
+
+    union = (painted(a) | painted(b)).sum()
+    expected = (painted(a) & painted(b)).sum() / union if union else 0
+    assert iou(a, b, plus_one) == pytest.approx(expected)
+    assert iou(a, b, plus_one) == iou(b, a, plus_one)
+
+
+def test_views_by_hand():
+    size, view = np.array([[512, 128]]), View(256, 224)
+    np.testing.assert_allclose(
+        to_view(np.array([[0.0, 8, 512, 64]]), size, view), [[0, 0, 224, 112]]
+    )
+    np.testing.assert_allclose(
+        from_view(np.array([[0.0, 0, 224, 112]]), size, view), [[32, 8, 480, 64]]
+    )
+    gone = to_view(np.array([[0.0, 0, 30, 128]]), size, view)
+    assert gone[0, 2] == gone[0, 0]
+    np.testing.assert_allclose(
+        from_view(np.array([[0.0, 0, 256, 256]]), size, View(256)), [[0, 0, 512, 128]]
+    )
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([View(256), View(256, 224)]))
+def test_views_undo_each_other(width, height, view):
+    boxes, size = np.array([[1.0, 2, view.side / 2, view.side]]), np.array([[width, height]])
+    np.testing.assert_allclose(to_view(from_view(boxes, size, view), size, view), boxes, atol=1e-9)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((5, 7), (224, 256)), ((28, 28), (9, 13))])
+def test_upsample_is_torchs_bilinear(shape, size):
+    torch = pytest.importorskip("torch")
+    maps = np.random.default_rng(0).random((3, *shape), np.float32)
+    expected = torch.nn.functional.interpolate(torch.from_numpy(maps)[None], size, mode="bilinear")
+    np.testing.assert_allclose(upsample(maps, size), expected[0].numpy(), atol=1e-5)
+
+
+def boxes_from_map(map, *cut, **more):
+    """Boxes and scores of one map."""
+    found = boxes_from_maps(map[None], *cut, **more)
+    return found.boxes, found.score
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        (0.0, [1, 1, 4, 3]),
+        (0.2, [1, 1, 4, 3]),
+        (0.4, [2, 1, 4, 3]),
+        (0.6, [2, 2, 4, 3]),
+        (0.8, [2, 2, 3, 3]),
+    ],
+)
+@pytest.mark.parametrize("scale", [1, 7])
+def test_box_of_wsolevaluations_example(threshold, expected, scale):
+    boxes, _ = boxes_from_map(WSOL_MAP * scale, threshold, (4, 5), relative=True)
+    clipped = np.minimum(boxes, [4, 3, 4, 3])  # that tool's inclusive, clipped coordinates
+    assert clipped.tolist() == [expected]
+
+
+def test_largest_component_counts_and_corners_connect():
+    map = np.zeros((6, 8))
+    map[0, 0] = map[1, 1] = map[2, 2] = 0.9  # three pixels, joined at their corners
+    map[4, 4:6] = 1.0
+    boxes, scores = boxes_from_map(map, 0.5, (6, 8), relative=False)
+    assert boxes.tolist() == [[0, 0, 3, 3]]
+    assert scores == pytest.approx([0.9])
+    boxes, scores = boxes_from_map(map, 0.5, (6, 8), relative=False, all_components=True)
+    assert boxes.tolist() == [[0, 0, 3, 3], [4, 4, 6, 5]]
+    assert scores == pytest.approx([0.9, 1])
+
+
+def test_cut_is_absolute_or_of_the_maximum_and_score_with_it():
+    map = np.zeros((4, 4))
+    map[1:3, 1:3] = 0.1
+    assert len(boxes_from_map(map, 0.5, (4, 4), relative=False)[0]) == 0
+    boxes, scores = boxes_from_map(map, 0.5, (4, 4), relative=True)
+    assert boxes.tolist() == [[1, 1, 3, 3]]
+    assert scores == pytest.approx([1])
+
+
+def test_no_box_in_a_zero_map_nor_run_over_into_the_next():
+    maps = np.zeros((3, 4, 4))
+    maps[0, 3] = 1  # last line of the first, first line of the third: must not join
+    maps[2, 0] = 1
+    found = boxes_from_maps(maps, 0.5, (4, 4), relative=True)
+    assert found.map.tolist() == [0, 2]
+    assert found.boxes.tolist() == [[0, 3, 4, 4], [0, 0, 4, 1]]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.1])
+def test_broken_maps_are_errors(bad):
+    map = np.ones((3, 3))
+    map[1, 1] = bad
+    with pytest.raises(InputError, match="negative, infinite or NaN"):
+        boxes_from_map(map, 0.5, (3, 3), relative=True)
+
+
+def index_of(sizes, split="test"):
+    width, height = zip(*sizes, strict=True)
+    names = [f"test/bird/{i}.jpg" for i in range(len(sizes))]
+    return pd.DataFrame(
+        {"image_id": names, "split": split, "class": "bird", "width": width, "height": height}
+    )
+
+
+def write_maps(path, image_id, full, crop, relative=True):
+    with h5py.File(path, "w") as file:
+        file["image_id"] = list(image_id)
+        file["full"], file["crop"] = full.astype(np.float16), crop.astype(np.float16)
+        file.attrs.update({"resize": 256, "crop": 224, "relative": relative})
+
+
+def test_extract_gives_original_pixels_in_the_order_of_the_index(tmp_path):
+    index = index_of([(512, 256), (100, 100), (256, 128)])
+    full, crop = np.zeros((3, 256, 256)), np.zeros((3, 224, 224))
+    full[0, 64:128, 32:96] = 1  # maps in another order than the index
+    full[1, 0:256, 0:128] = 1
+    crop[0, 48:112, 16:80] = 1  # the same object, 16 pixels in from the crop's edge
+    write_maps(tmp_path / "maps.h5", index["image_id"].iloc[[2, 0, 1]], full, crop)
+    boxes, crop_boxes = extract(index, tmp_path / "maps.h5", 0.5)
+    assert boxes["image_id"].tolist() == ["test/bird/0.jpg", "test/bird/2.jpg"]
+    assert boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [
+        [0, 0, 256, 256],
+        [32, 32, 96, 64],
+    ]
+    assert boxes["score"].tolist() == [1, 1]
+    assert crop_boxes["image_id"].tolist() == ["test/bird/2.jpg"]
+    np.testing.assert_allclose(crop_boxes[["x0", "y0", "x1", "y1"]], [[32, 32, 96, 64]])
+
+
+def test_extract_refuses_maps_of_other_images(tmp_path):
+    index = index_of([(10, 10), (10, 10)])
+    maps = np.ones((2, 4, 4))
+    write_maps(tmp_path / "maps.h5", ["test/bird/0.jpg", "test/bird/9.jpg"], maps, maps)
+    with pytest.raises(InputError, match="not the 2 test images"):
+        extract(index, tmp_path / "maps.h5", 0.5)
+
+
+def test_extract_takes_the_training_images_where_there_is_no_test_image(tmp_path):
+    index = index_of([(256, 256), (256, 256)], split="train")
+    maps = np.ones((2, 4, 4))
+    write_maps(tmp_path / "maps.h5", index["image_id"], maps, maps)
+    boxes, _ = extract(index, tmp_path / "maps.h5", 0.5)
+    assert boxes["image_id"].tolist() == index["image_id"].tolist()
+
+
+def test_extract_names_the_file_of_a_broken_map(tmp_path):
+    index = index_of([(10, 10)])
+    write_maps(
+        tmp_path / "maps.h5", index["image_id"], np.full((1, 4, 4), np.nan), np.ones((1, 4, 4))
+    )
+    with pytest.raises(InputError, match=r"maps\.h5.*full"):
+        extract(index, tmp_path / "maps.h5", 0.5)

@@ -1,0 +1,99 @@
+"""Table 1: what stands in it, in which order, and what never does."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from isic.errors import InputError
+from isic.tables import COLUMNS, FIGURES, format_table, read_scores, table1
+
+
+def result(model, seed=0, gt=90.0, protocols=("crop", "original"), **more):
+    figures = {"top1_loc": gt - 20, "top5_loc": gt - 10, "gt_known": gt}
+    return {
+        "model": model,
+        "backbone": "resnet18",
+        "source": "measured",
+        "seed": seed,
+        "threshold": "fixed 0.2",
+        "images": 100,
+        "protocols": {protocol: figures for protocol in protocols},
+    } | more
+
+
+def test_rows_come_by_protocol_then_by_model():
+    scores = [
+        result("ISIC (this run)"),
+        result("BASE + ICFS"),
+        result("CAM"),
+        result("BASE"),
+        result("whole image", None, threshold="none", backbone="none"),
+    ]
+    table = table1(scores)
+    order = ["whole image", "CAM", "BASE", "BASE + ICFS", "ISIC (this run)"]
+    assert list(table.columns) == COLUMNS
+    assert table["model"].tolist() == order * 2
+    assert table["protocol"].tolist() == ["crop"] * 5 + ["original"] * 5
+    assert table["seeds"].tolist()[1:5] == [1] * 4
+    assert pd.isna(table["seeds"][0])
+
+
+def test_seeds_are_averaged():
+    table = table1([result("CAM", seed, gt) for seed, gt in ((0, 60.0), (1, 70.0), (2, 71.0))])
+    assert len(table) == 2
+    assert table["gt_known"][0] == 67.0
+    assert table["seeds"][0] == 3
+    assert table["images"][0] == 100
+
+
+def test_thresholds_are_not_averaged_over():
+    table = table1([result("CAM"), result("CAM", 1, threshold="fixed 0.3")])
+    assert table["threshold"].tolist() == ["fixed 0.2", "fixed 0.3"] * 2
+
+
+@pytest.mark.parametrize(
+    ("dataset", "isic"), [("cub", [80.68, 94.08, 97.32]), ("imagenet", [59.61, 67.84, 70.01])]
+)
+def test_published_rows_come_first_and_say_so(dataset, isic):
+    table = table1([result("ISIC (this run)", gt=50.0)], dataset)
+    published = table[table["source"] == "published"]
+    assert len(published) == 17
+    assert published.index.tolist() == list(range(17))
+    assert published.iloc[-1][["model", *FIGURES]].tolist() == ["ISIC", *isic]
+    assert (published["protocol"] == "crop").all()
+    assert published[["threshold", "images", "seeds"]].isna().all(axis=None)
+    assert table["source"].tolist()[17:] == ["measured"] * 2
+
+
+def test_no_published_rows_for_other_data():
+    assert (table1([result("CAM")], "none")["source"] == "measured").all()
+    with pytest.raises(InputError, match="no published figures for `birds`"):
+        table1([result("CAM")], "birds")
+
+
+def test_without_truth_there_are_no_figures():
+    table = table1([result("CAM", protocols=()), result("ISIC (this run)", protocols=())])
+    assert table["model"].tolist() == ["CAM", "ISIC (this run)"]
+    assert table[FIGURES].isna().all(axis=None)
+    assert "nothing to score: no boxes" in format_table(table)
+
+
+def test_text_shows_every_cell():
+    text = format_table(table1([result("ISIC (this run)", gt=97.5)], "cub"))
+    lines = text.splitlines()
+    assert lines[0].split() == COLUMNS
+    assert "72.50" in text
+    assert len([line for line in lines if line]) == 1 + 17 + 2
+    expected = "ISIC (this run) resnet18 77.50 87.50 97.50 measured original fixed 0.2 100 1"
+    assert " ".join(lines[-1].split()) == expected
+
+
+def test_scores_are_read_one_or_many_to_a_file(tmp_path):
+    (tmp_path / "one.json").write_text(json.dumps(result("CAM")))
+    (tmp_path / "many.json").write_text(json.dumps([result("BASE"), result("whole image")]))
+    read = read_scores([tmp_path / "one.json", tmp_path / "many.json"])
+    assert [scores["model"] for scores in read] == ["CAM", "BASE", "whole image"]
+    (tmp_path / "half.json").write_text('{"model": ')
+    with pytest.raises(InputError, match=r"half\.json"):
+        read_scores([tmp_path / "half.json"])
