@@ -1,0 +1,82 @@
+"""The object-mask stage's classifier: cross-entropy plus λ times ICFS (Section 3.4, Eq. 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from isic.data.batches import similar_class_batches
+from isic.losses import icfs_loss, scaled
+from isic.models.fusion import FusionNetwork, image_vectors, logits
+from isic.training import pick_device, train
+
+
+def train_classifier(
+    network: FusionNetwork,
+    images: np.ndarray,
+    labels: np.ndarray,
+    similar: np.ndarray | None,
+    *,
+    lam: float,
+    normalize: str,
+    warmup: float,
+    classes_per_batch: int,
+    images_per_class: int,
+    seed: int,
+    **settings,
+) -> list[dict[str, float]]:
+    """Train a classifier with L = L_CE + λ·L_ICFS (Eq. 6) in place.
+
+    Args:
+        images: (n, R, R, 3) uint8.
+        labels: (n,) int64.
+        similar: (C, C) bool, rows M_i, for batches and ICFS; None (λ = 0) draws classes at random.
+        lam: λ.
+        normalize: the scale of ICFS, see `isic.losses.scaled`.
+        warmup: epochs over which λ grows linearly from 0.
+        settings: as `isic.training.train` takes them.
+
+    Returns:
+        Curves, one row an epoch: ce, icfs (unweighted; measured at λ = 0 too, then within classes
+        alone), accuracy in [0, 1], norm (root mean square of the image vectors' lengths).
+    """
+    device = pick_device()
+    target = torch.tensor(labels).to(device)
+    classes = int(labels.max()) + 1
+    pairs = np.eye(classes, dtype=bool) if similar is None else similar
+    pairs = torch.from_numpy(pairs).to(device)
+
+    def losses(x: Tensor, rows: Tensor, _: Tensor | None, progress: float) -> dict[str, Tensor]:
+        fused, class_maps = network(x)
+        y, scores, vectors = target[rows], logits(class_maps), image_vectors(fused)
+        ce = functional.cross_entropy(scores, y)
+        icfs = icfs_loss(scaled(vectors, normalize), y, pairs)
+        weight = lam * min(1.0, progress / warmup) if warmup else lam
+        return {
+            "loss": ce + weight * icfs if lam else ce,
+            "ce": ce,
+            "icfs": icfs,
+            "accuracy": (scores.argmax(1) == y).float().mean(),
+            "norm": vectors.square().sum(1).mean().sqrt(),
+        }
+
+    def sampler(rng: np.random.Generator):
+        return similar_class_batches(labels, similar, classes_per_batch, images_per_class, rng)
+
+    return train(network, images, losses, sampler, seed=seed, **settings)
+
+
+def collapse(curves: list[dict[str, float]], classes: int) -> str | None:
+    """What shows that ICFS has collapsed the features, in words, or None.
+
+    Signs: accuracy in the last epoch below twice chance, or the image vectors' norm 100-fold below
+    the first epoch's.
+    """
+    first, last = curves[0], curves[-1]
+    if last["accuracy"] < min(2 / classes, 0.9):
+        return f"training accuracy {last['accuracy']:.3f} is at chance ({classes} classes)"
+    if last["norm"] < first["norm"] / 100:
+        return f"the image vectors' norm fell from {first['norm']:.3g} to {last['norm']:.3g}"
+    return None

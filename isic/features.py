@@ -1,0 +1,78 @@
+"""The fused feature maps F of the training images, in shards of classes (Sections 3.2, 3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from isic.artifacts import new_hdf5
+from isic.errors import InputError
+from isic.models.fusion import FusionNetwork
+from isic.training import infer, pick_device
+
+
+def shard_classes(classes: int, shard: int, shards: int) -> range:
+    """The classes of one shard: `classes` cut into `shards` runs that differ by at most one."""
+    return range(classes * shard // shards, classes * (shard + 1) // shards)
+
+
+def fused_maps(
+    network: FusionNetwork, images: np.ndarray, precision: str = "float32"
+) -> Iterator[np.ndarray]:
+    """F of whole images: (n, R, R, 3) uint8 → batches of (b, ⌈R/8⌉, ⌈R/8⌉, N) float16, ≥ 0.
+
+    A value beyond float16's range becomes its largest, 65,504: a network whose batch-norm
+    statistics have not settled has a few such places, and to cut them off moves no direction.
+
+    Raises:
+        InputError: a value is not finite, or the maps' size is not ⌈R/8⌉.
+    """
+    network.to(pick_device(), memory_format=torch.channels_last)
+    side = -(-images.shape[1] // 8)
+
+    def features(x, _):
+        return network.features(x).permute(0, 2, 3, 1)
+
+    for batch in infer(images, features, precision=precision):
+        if batch.shape[1:3] != (side, side):
+            raise InputError(
+                f"feature maps of {network.backbone.name} are {batch.shape[1]}×{batch.shape[2]}, "
+                f"not {side}×{side}: set images.resize to a multiple of 32."
+            )
+        if not np.isfinite(batch).all():
+            raise InputError(
+                "feature maps are not finite: the classifier is broken; train it with a lower "
+                "classifier.learning_rate or classifier.lam."
+            )
+        yield np.minimum(batch, np.finfo(np.float16).max).astype(np.float16)
+
+
+def write_features(
+    path: str | Path,
+    batches: Iterator[np.ndarray],
+    image_ids: np.ndarray,
+    labels: np.ndarray,
+    attributes: Mapping,
+) -> None:
+    """Write one shard: `features` (n, h, w, N) float16 a chunk an image, `image_id`, `label`.
+
+    Args:
+        batches: arrays (b, h, w, N), n rows in all. Only one is in memory at a time.
+        image_ids: (n,) str.
+        labels: (n,) int64.
+    """
+    with new_hdf5(path, {**attributes, "axes": "image, y, x, channel"}) as file:
+        file["image_id"] = image_ids.astype(object)
+        file["label"] = labels
+        first = 0
+        for batch in batches:
+            if first == 0:
+                shape = batch.shape[1:]
+                store = file.create_dataset(
+                    "features", (len(labels), *shape), np.float16, chunks=(1, *shape)
+                )
+            store[first : first + len(batch)] = batch
+            first += len(batch)

@@ -1,0 +1,77 @@
+"""The inter-class feature similarity (ICFS) loss: Equations 4 and 5."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from isic.errors import InputError
+
+
+def scaled(vectors: Tensor, normalize: str) -> Tensor:
+    """Image vectors on the scale on which ICFS compares them.
+
+    Eq. 5 is not free of scale: a network can satisfy it by shrinking every feature.
+
+    Args:
+        vectors: (n, N) float.
+        normalize: `none`, as they are (the paper's form); `l2`, each on the unit sphere; `batch`,
+            divided by the batch's root mean square norm, through which no gradient flows.
+
+    Raises:
+        InputError: another name.
+    """
+    if normalize == "none":
+        return vectors
+    if normalize == "l2":
+        return torch.nn.functional.normalize(vectors, dim=1)
+    if normalize == "batch":
+        norm = vectors.detach().square().sum(dim=1).mean().sqrt()
+        return vectors / norm.clamp(min=1e-12)
+    if normalize == "spread":
+        variance = vectors.var(dim=0, correction=0).sum()
+        return vectors / (2 * variance).sqrt().clamp(min=1e-12)
+    raise InputError(f"classifier.normalize is none, l2 or batch, not {normalize!r}.")
+
+
+def icfs_weights(labels: Tensor, similar: Tensor) -> Tensor:
+    """The weight of each pair (p, q) of a batch's images in Eq. 5.
+
+    With i the class of p and j that of q: 1 / (N_k · N_i · N_ip · N_iq) where j ∈ M_i, else 0. All
+    four counts are the batch's own. A pair of an image with itself is none (its distance is 0 and
+    says nothing), so a class with one image in the batch has no intra-class term.
+
+    Args:
+        labels: (n,) int64, classes.
+        similar: (C, C) bool; row i is M_i, which holds i itself.
+
+    Returns:
+        (n, n) float32. Sums to 1, or to 0 where the batch holds no pair.
+    """
+    classes, position = labels.unique(return_inverse=True)
+    member = torch.nn.functional.one_hot(position, len(classes)).float()  # (n, k)
+    pair = similar[classes][:, classes].float()  # (k, k), j ∈ M_i within the batch
+    pairs = member.sum(0)[:, None] * member.sum(0)[None]  # N_ip · N_iq
+    pairs -= torch.diag(member.sum(0))  # p = q left out
+    pair = pair * (pairs > 0)
+    terms = pair.sum(1)  # N_i
+    each = pair / (pairs.clamp(min=1) * terms.clamp(min=1)[:, None])
+    each = each / (terms > 0).sum().clamp(min=1)  # N_k: classes that have a term
+    weights = member @ each @ member.T
+    return weights.fill_diagonal_(0.0)
+
+
+def icfs_loss(vectors: Tensor, labels: Tensor, similar: Tensor) -> Tensor:
+    """Eq. 5 over one batch.
+
+    Args:
+        vectors: (n, N) float, the image vectors x.
+        labels: (n,) int64, their classes.
+        similar: (C, C) bool, row i is M_i = { j : S_ij > γ }, i included.
+
+    Returns:
+        Scalar ≥ 0, in squared units of `vectors`.
+    """
+    distances = (vectors[:, None] - vectors[None]).square().sum(dim=2)
+    with torch.autocast(vectors.device.type, enabled=False):  # bf16 would round the weights
+        return (icfs_weights(labels, similar) * distances).sum()

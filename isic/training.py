@@ -1,0 +1,160 @@
+"""The one training loop: classifier, segmenter and recognizer pass through it (Section 4.1).
+
+SGD with a constant learning rate, random crops and flips; forward passes under autocast where the
+setting says bf16. Everything random comes from one seed.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from isic.data.batches import cut_out, normalised, random_windows
+from isic.errors import InputError
+from isic.models.backbones import parameter_groups
+
+# losses: takes the images (b, 3, crop, crop), their rows (b,), the targets' windows (or None) and
+# the training's progress in epochs; returns scalars by name, of which `loss` is minimised.
+Losses = Callable[[Tensor, Tensor, Tensor | None, float], dict[str, Tensor]]
+
+
+def pick_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a forward pass; InputError unless `precision` is `float32` or `bf16`."""
+    if precision not in ("float32", "bf16"):
+        raise InputError(f"precision is float32 or bf16, not {precision!r}.")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def check_crop(crop: int, images: np.ndarray) -> None:
+    """InputError unless the images (n, R, R, 3) are large enough for a crop of this side."""
+    if crop > images.shape[1]:
+        raise InputError(
+            f"crop ({crop}) is larger than the images ({images.shape[1]} pixels): "
+            "lower crop, or raise images.resize."
+        )
+
+
+def train(
+    network: nn.Module,
+    images: np.ndarray,
+    losses: Losses,
+    sampler: Callable[[np.random.Generator], Iterable[np.ndarray]],
+    *,
+    epochs: int,
+    crop: int,
+    learning_rate: float,
+    backbone_learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    precision: str,
+    seed: int,
+    targets: np.ndarray | None = None,
+) -> list[dict[str, float]]:
+    """Train `network` in place.
+
+    Args:
+        network: has the method `features`; its backbone's parameters are named `backbone.…`.
+        images: (n, R, R, 3) uint8, resident or memory-mapped.
+        losses: see `Losses`.
+        sampler: yields one epoch's batches of rows.
+        crop: side of the random crop, pixels, ≤ R.
+        precision: `float32` or `bf16` (autocast).
+        targets: (n, R, R) uint8, cut and flipped with the images, or None.
+
+    Returns:
+        One dictionary an epoch: `epoch` and the mean of each value of `losses`.
+
+    Raises:
+        InputError: the loss is not finite, or the crop is larger than the images.
+    """
+    check_crop(crop, images)
+    device = pick_device()
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    network.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        parameter_groups(network, learning_rate, backbone_learning_rate),
+        momentum=momentum,
+        weight_decay=weight_decay,
+        nesterov=momentum > 0,
+    )
+    stored = torch.from_numpy(images).to(device)
+    wanted = None if targets is None else torch.from_numpy(targets).to(device)
+    curves = []
+    network.train()
+    for epoch in range(epochs):
+        sums: dict[str, float] = {}
+        seen, begin = 0, time.perf_counter()
+        batches = list(sampler(rng))
+        bar = tqdm(batches, f"epoch {epoch + 1}/{epochs}", file=sys.stderr, mininterval=5)
+        for step, batch in enumerate(bar):
+            rows = torch.from_numpy(batch).to(device)
+            window = random_windows(len(batch), stored.shape[1], crop, rng, device)
+            x = normalised(cut_out(stored, rows, *window, crop))
+            y = None if wanted is None else cut_out(wanted, rows, *window, crop)
+            with autocast(device, precision):
+                values = losses(x, rows, y, epoch + step / len(batches))
+            if not math.isfinite(values["loss"].item()):
+                raise InputError(
+                    f"the loss is {values['loss'].item()} in epoch {epoch + 1}, step {step + 1}: "
+                    "lower learning_rate or lam, or set precision: float32."
+                )
+            optimizer.zero_grad()
+            values["loss"].backward()
+            optimizer.step()
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(batch)
+            seen += len(batch)
+            bar.set_postfix({k: f"{v / seen:.3f}" for k, v in sums.items()}, refresh=False)
+        # The speed goes to the log alone: a run repeated gives the same curves to the byte.
+        rate = seen / (time.perf_counter() - begin)
+        means = {name: value / seen for name, value in sums.items()}
+        words = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+        print(f"epoch {epoch + 1}: {words}, {rate:.0f} images/s", flush=True)
+        curves.append({"epoch": epoch + 1, **means})
+    network.eval()
+    return curves
+
+
+@torch.inference_mode()
+def infer(
+    images: np.ndarray,
+    function: Callable[[Tensor, Tensor], Tensor],
+    *,
+    crop: int | None = None,
+    precision: str = "float32",
+    batch_size: int = 32,
+) -> Iterable[np.ndarray]:
+    """Apply `function` to all images, whole or their centre crop, batch by batch.
+
+    Args:
+        images: (n, R, R, 3) uint8.
+        function: (b, 3, H, W) normalised images, (b,) rows → a tensor with b rows.
+        crop: side of the centre crop in pixels; None takes the whole image.
+
+    Yields:
+        float32 arrays, a batch each, in order.
+    """
+    device = pick_device()
+    size = images.shape[1]
+    crop = crop or size
+    check_crop(crop, images)
+    start = (size - crop) // 2
+    for first in tqdm(range(0, len(images), batch_size), "images", file=sys.stderr, mininterval=5):
+        batch = images[first : first + batch_size, start : start + crop, start : start + crop]
+        x = normalised(torch.from_numpy(np.ascontiguousarray(batch)).to(device))
+        rows = torch.arange(first, first + len(batch), device=device)
+        with autocast(device, precision):
+            yield function(x, rows).float().cpu().numpy()

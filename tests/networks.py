@@ -1,0 +1,43 @@
+"""Small networks for tests, with batch-norm statistics under which features do not vanish."""
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from isic.data.batches import normalised
+from isic.models.fusion import FusionNetwork, PlainNetwork
+
+Network = TypeVar("Network", bound=nn.Module)
+SMALL = "shufflenet_v2_x0_5"
+
+
+def pictures(n: int, side: int) -> np.ndarray:
+    """(n, side, side, 3) uint8: noise under coarse patches, different in each image."""
+    rng = np.random.default_rng(0)
+    patches = rng.integers(0, 200, (n, -(-side // 16), -(-side // 16), 3))
+    patches = patches.repeat(16, 1).repeat(16, 2)[:, :side, :side]
+    return (patches + rng.integers(0, 56, patches.shape)).astype(np.uint8)
+
+
+@torch.no_grad()
+def calibrated(network: Network) -> Network:
+    """In evaluation mode, with the batch-norm statistics of some pictures."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # a plain mean of what is seen
+    network(normalised(torch.from_numpy(pictures(16, 64))))
+    return network.eval()
+
+
+def fusion_network(outputs: int = 3, seed: int = 0, **options) -> FusionNetwork:
+    torch.manual_seed(seed)
+    options = {"channels": 8, **options}
+    return calibrated(FusionNetwork(SMALL, None, outputs=outputs, **options))
+
+
+def plain_network(outputs: int = 3, **options) -> PlainNetwork:
+    torch.manual_seed(0)
+    return calibrated(PlainNetwork(SMALL, None, outputs=outputs, **options))

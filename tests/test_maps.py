@@ -1,0 +1,111 @@
+"""Localisation maps of whole images and centre crops: CAM, NMF, segmenter."""
+
+import numpy as np
+import pytest
+import torch
+from networks import fusion_network, pictures, plain_network
+
+from isic.data.batches import normalised
+from isic.maps import cam, localisation_maps, nmf, segmenter
+from isic.models.fusion import FusionNetwork, logits
+from isic.recognizer import best_classes
+from isic.training import infer, pick_device
+
+IMAGES = pictures(34, 64)  # two batches
+LABELS = np.arange(34) % 3
+
+
+@pytest.fixture
+def network() -> FusionNetwork:
+    return fusion_network(channels=6)
+
+
+def fused(network: FusionNetwork, images: np.ndarray) -> np.ndarray:
+    """F as (n, h, w, N), outside the functions under test."""
+    with torch.inference_mode():
+        x = normalised(torch.from_numpy(np.ascontiguousarray(images)))
+        return network.cpu().features(x).permute(0, 2, 3, 1).double().numpy()
+
+
+def divided(maps: np.ndarray) -> np.ndarray:
+    peak = maps.max((1, 2), keepdims=True)
+    assert (peak > 0).all()
+    return maps / peak
+
+
+def test_cam_of_each_images_class(network: FusionNetwork) -> None:
+    with torch.no_grad():
+        network.head.weight.abs_()  # a map above zero for every class
+    found = localisation_maps(network, IMAGES, cam(network, LABELS), crop=None, relative=True)
+    assert found.dtype == np.float16
+    assert found.shape == (34, 8, 8)
+    weight = network.head.weight.detach().cpu().numpy()[LABELS, :, 0, 0]
+    expected = divided(np.einsum("nhwc,nc->nhw", fused(network, IMAGES), weight))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_cam_of_the_last_stage() -> None:
+    network = plain_network()
+    found = localisation_maps(network, IMAGES, cam(network, LABELS), crop=None, relative=True)
+    assert found.shape == (34, 2, 2)
+    assert found.min() >= 0
+    assert set(found.max((1, 2))) <= {0, 1}
+
+
+@pytest.mark.parametrize("compress", [1.0, 0.5])
+def test_nmf_of_each_images_class(network: FusionNetwork, compress: float) -> None:
+    directions = np.random.default_rng(1).random((3, 6))
+    function = nmf(network, directions, compress, LABELS)
+    found = localisation_maps(network, IMAGES, function, crop=None, relative=True)
+    maps = np.einsum("nhwc,nc->nhw", fused(network, IMAGES) ** compress, directions[LABELS])
+    np.testing.assert_allclose(found, divided(maps), atol=1e-3)
+
+
+def test_the_centre_crop_is_a_view_of_its_own(network: FusionNetwork) -> None:
+    function = nmf(network, np.ones((3, 6)), 1.0, LABELS)
+    found = localisation_maps(network, IMAGES, function, crop=48, relative=True)
+    assert found.shape == (34, 6, 6)
+    expected = divided(fused(network, IMAGES[:, 8:56, 8:56]).sum(3))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_the_segmenters_map_is_a_probability() -> None:
+    network = fusion_network(outputs=1)
+    found = localisation_maps(network, IMAGES, segmenter(network), crop=None, relative=False)
+    head = network.head.cpu()
+    scores = fused(network, IMAGES) @ head.weight[0, :, 0, 0].detach().double().numpy()
+    expected = 1 / (1 + np.exp(-(scores + head.bias.item())))
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_a_map_of_zeros_stays_zero(network: FusionNetwork) -> None:
+    directions = np.ones((3, 6))
+    directions[1] = 0  # a dead class
+    function = nmf(network, directions, 1.0, LABELS)
+    found = localisation_maps(network, IMAGES[:6], function, crop=None, relative=True)
+    assert not found[LABELS[:6] == 1].any()
+    assert (found[LABELS[:6] != 1].max((1, 2)) == 1).all()
+
+
+def test_infer_goes_through_every_row_in_order() -> None:
+    def function(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        seen.append(x.shape)
+        return rows
+
+    seen: list[torch.Size] = []
+    found = np.concatenate(list(infer(IMAGES, function, crop=32, batch_size=10)))
+    assert found.tolist() == list(range(34))
+    assert seen == [(10, 3, 32, 32)] * 3 + [(4, 3, 32, 32)]
+
+
+def test_best_classes() -> None:
+    network = plain_network(outputs=5)
+    order, probabilities = best_classes(network, IMAGES, 3, crop=48)
+    assert order.shape == probabilities.shape == (34, 3)
+    with torch.inference_mode():
+        crops = torch.from_numpy(IMAGES[:, 8:56, 8:56].copy()).to(pick_device())
+        expected = logits(network(normalised(crops))[1]).softmax(1).cpu()
+    values, classes = expected.sort(1, descending=True)
+    np.testing.assert_array_equal(order, classes[:, :3])
+    np.testing.assert_allclose(probabilities, values[:, :3], rtol=1e-4)

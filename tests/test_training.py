@@ -1,0 +1,284 @@
+"""The training loop and the three trainings that pass through it."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from networks import SMALL
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isic.classifier import collapse, train_classifier
+from isic.data.batches import MEAN, STD, shuffled
+from isic.errors import InputError
+from isic.models.fusion import FusionNetwork, PlainNetwork
+from isic.recognizer import train_recognizer
+from isic.segmenter import segmentation_loss, train_segmenter
+from isic.training import infer, train
+
+SETTINGS = {
+    "crop": 32,
+    "learning_rate": 0.02,
+    "backbone_learning_rate": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "precision": "float32",
+}
+COLOURS = np.array([[230, 40, 40], [40, 230, 40], [40, 40, 230]], np.uint8)
+
+
+def scenes(n: int = 24, side: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A square in its class's colour on grey noise: images, classes, and where the squares are."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(90, 150, (n, side, side, 3), np.uint8)
+    masks = np.zeros((n, side, side), np.uint8)
+    labels = np.arange(n) % len(COLOURS)
+    for image, mask, label in zip(images, masks, labels, strict=True):
+        y, x = rng.integers(4, side - 24, 2)
+        image[y : y + 20, x : x + 20] = COLOURS[label]
+        mask[y : y + 20, x : x + 20] = 1
+    return images, labels, masks
+
+
+class Tiny(nn.Module):
+    """The least that `train` takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        self.head = nn.Conv2d(4, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone(x))
+
+
+def weights(network: nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.cpu().numpy().copy() for name, value in network.state_dict().items()}
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def in_order(n: int, size: int) -> Callable[[np.random.Generator], Iterator[np.ndarray]]:
+    return lambda _: iter(np.arange(n).reshape(-1, size))
+
+
+def test_masks_are_cut_and_flipped_with_their_images() -> None:
+    """Each image shows its own mask, so that losses can compare what reaches them."""
+    masks = np.random.default_rng(0).integers(0, 256, (12, 40, 40), np.uint8)
+    network, windows = Tiny(), []
+
+    def losses(x: Tensor, rows: Tensor, y: Tensor | None, _: float) -> dict[str, Tensor]:
+        assert y is not None
+        assert x.shape == (4, 3, 32, 32)
+        shown = (x[:, 0] * STD[0] + MEAN[0]) * 255
+        torch.testing.assert_close(shown.round().to(torch.uint8), y)
+        for row, window in zip(rows.tolist(), y.cpu().numpy(), strict=True):
+            windows.append(place(masks[row], window))
+        return {"loss": network(x).mean()}
+
+    images = np.repeat(masks[..., None], 3, axis=3)
+    sampler = in_order(12, 4)
+    train(network, images, losses, sampler, epochs=2, seed=0, targets=masks, **SETTINGS)
+    assert len(windows) == 24
+    assert {flip for _, _, flip in windows} == {False, True}
+    assert len({(y, x) for y, x, _ in windows}) > 12  # another crop for each image and epoch
+
+
+def place(mask: np.ndarray, window: np.ndarray) -> tuple[int, int, bool]:
+    """Where in its mask a window was cut."""
+    for flip in (False, True):
+        straight = window[:, ::-1] if flip else window
+        views = np.lib.stride_tricks.sliding_window_view(mask, window.shape)
+        found = np.argwhere((views == straight).all((2, 3)))
+        if len(found):
+            return int(found[0, 0]), int(found[0, 1]), flip
+    raise AssertionError("the window is not of this mask")
+
+
+def test_curves_are_means_over_images_and_progress_counts_epochs() -> None:
+    network, seen = Tiny(), []
+
+    def losses(x: Tensor, rows: Tensor, _: Tensor | None, progress: float) -> dict[str, Tensor]:
+        seen.append(progress)
+        return {"loss": network(x).square().mean(), "row": rows.float().mean()}
+
+    images = scenes(9)[0]
+    curves = train(
+        network,
+        images,
+        losses,
+        lambda rng: shuffled(9, 4, rng),  # 4 and 5: batches of unequal size
+        epochs=2,
+        seed=0,
+        **SETTINGS,
+    )
+    assert [row["epoch"] for row in curves] == [1, 2]
+    assert [row["row"] for row in curves] == pytest.approx([4, 4])
+    assert seen == [0, 0.5, 1, 1.5]
+    assert not network.training
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_training(value: float) -> None:
+    network = Tiny()
+    before = weights(network)
+
+    def losses(x: Tensor, *_) -> dict[str, Tensor]:
+        return {"loss": network(x).mean() * value}
+
+    images = scenes(4)[0]
+    with pytest.raises(InputError, match=r"epoch 1, step 1: lower learning_rate"):
+        train(network, images, losses, in_order(4, 2), epochs=1, seed=0, **SETTINGS)
+    after = weights(network)
+    assert all(np.array_equal(before[n], after[n]) for n, _ in network.named_parameters())
+
+
+def test_a_crop_larger_than_the_images_is_refused() -> None:
+    images, network = scenes(4)[0], Tiny()
+    with pytest.raises(InputError, match=r"crop \(48\) is larger than the images \(40 pixels\)"):
+        train(network, images, dict, in_order(4, 2), epochs=1, seed=0, **{**SETTINGS, "crop": 48})
+    with pytest.raises(InputError, match=r"crop \(48\) is larger"):
+        list(infer(images, lambda x, _: x, crop=48))
+
+
+def test_each_group_has_its_learning_rate() -> None:
+    network = Tiny()
+    before = weights(network)
+
+    def losses(x: Tensor, *_) -> dict[str, Tensor]:
+        return {"loss": network(x).square().mean()}
+
+    settings = {**SETTINGS, "backbone_learning_rate": 0.0, "weight_decay": 0.0}
+    train(network, scenes(4)[0], losses, in_order(4, 2), epochs=1, seed=0, **settings)
+    after = weights(network)
+    assert np.array_equal(before["backbone.0.weight"], after["backbone.0.weight"])
+    assert not np.array_equal(before["head.weight"], after["head.weight"])
+
+
+def classifier(
+    seed: int = 0, build: int = 0, drawn: int = 0, **changes
+) -> tuple[FusionNetwork, list[dict]]:
+    """A classifier trained on the scenes, classes 0 and 1 similar."""
+    torch.manual_seed(build)
+    network = FusionNetwork(SMALL, None, channels=8, outputs=3, dropout=0.2)
+    torch.rand(drawn)  # the state that other code leaves behind
+    images, labels, _ = scenes()
+    similar = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
+    settings = {
+        "lam": 0.5,
+        "normalize": "batch",
+        "warmup": 0,
+        "classes_per_batch": 2,
+        "images_per_class": 4,
+        "epochs": 2,
+        **SETTINGS,
+        **changes,
+    }
+    return network, train_classifier(network, images, labels, similar, seed=seed, **settings)
+
+
+def test_the_seed_decides_everything() -> None:
+    network, curves = classifier(seed=3)
+    first = weights(network)
+    network, again = classifier(seed=3, drawn=7)
+    assert same(first, weights(network))
+    assert curves == again
+    assert not same(first, weights(classifier(seed=4)[0]))
+    assert not same(first, weights(classifier(seed=3, build=1)[0]))
+
+
+def test_lambda_weighs_icfs() -> None:
+    bare, curves = classifier(lam=0)
+    assert curves[0]["loss"] == curves[0]["ce"]
+    assert curves[0]["icfs"] > 0  # measured all the same
+    full, curves = classifier(lam=0.5)
+    for row in curves:
+        assert row["loss"] == pytest.approx(row["ce"] + 0.5 * row["icfs"], rel=1e-4)
+    assert not same(weights(bare), weights(full))
+    assert same(weights(classifier(lam=0, normalize="none")[0]), weights(bare))
+
+
+def test_lambda_grows_over_the_warmup() -> None:
+    _, curves = classifier(lam=0.5, warmup=1, epochs=2)
+    shares = [(row["loss"] - row["ce"]) / row["icfs"] for row in curves]
+    assert 0.05 < shares[0] < 0.45
+    assert shares[1] == pytest.approx(0.5, rel=1e-4)
+
+
+def test_icfs_pulls_similar_classes_together() -> None:
+    settings = {
+        "normalize": "none",
+        "classes_per_batch": 3,
+        "images_per_class": 8,
+        "epochs": 10,
+    }
+    _, without = classifier(lam=0, **settings)
+    _, with_icfs = classifier(lam=1, **settings)
+    assert with_icfs[-1]["icfs"] < 0.5 * without[-1]["icfs"]
+    assert with_icfs[-1]["icfs"] < 0.5 * with_icfs[0]["icfs"]
+
+
+def test_collapse() -> None:
+    first = {"accuracy": 0.2, "norm": 10.0}
+    assert collapse([first, {"accuracy": 0.9, "norm": 1.0}], 10) is None
+    assert "at chance (10 classes)" in str(collapse([first, {"accuracy": 0.1, "norm": 1.0}], 10))
+    assert "norm fell" in str(collapse([first, {"accuracy": 0.9, "norm": 0.01}], 10))
+    assert collapse([{"accuracy": 1.0, "norm": 1.0}], 2) is None  # twice chance is 1
+    assert collapse([{"accuracy": 0.5, "norm": 1.0}], 2) is not None
+
+
+def test_a_recognizer_learns() -> None:
+    images, labels, _ = scenes()
+    torch.manual_seed(0)
+    network = PlainNetwork(SMALL, None, outputs=3)
+    settings = {**SETTINGS, "backbone_learning_rate": 0.02}
+    curves = train_recognizer(network, images, labels, batch_size=24, epochs=15, seed=0, **settings)
+    assert curves[-1]["loss"] < 0.5 * curves[0]["loss"]
+    assert curves[-1]["accuracy"] > 0.8 > curves[0]["accuracy"]
+
+
+def test_a_segmenter_learns() -> None:
+    images, _, masks = scenes()
+    masks[:, :2] = 255
+    torch.manual_seed(0)
+    network = FusionNetwork(SMALL, None, channels=16, outputs=1)
+    settings = {**SETTINGS, "learning_rate": 0.1, "backbone_learning_rate": 0.1}
+    curves = train_segmenter(network, images, masks, batch_size=6, epochs=20, seed=0, **settings)
+    assert curves[-1]["loss"] < 0.7 * curves[0]["loss"]
+    (found,) = infer(images, lambda x, _: torch.sigmoid(network(x)[1][:, 0]))
+    found = found.repeat(8, 1).repeat(8, 2)
+    assert found[masks == 1].mean() > found[masks == 0].mean() + 0.15
+
+
+def test_segmentation_loss_is_over_the_decided_pixels() -> None:
+    torch.manual_seed(0)
+    outputs = torch.randn(2, 1, 8, 8)
+    masks = torch.randint(0, 3, (2, 8, 8), dtype=torch.uint8)
+    masks[masks == 2] = 255
+    terms = []
+    for mask, output in zip(masks.flatten().tolist(), outputs.flatten().tolist(), strict=True):
+        if mask != 255:
+            p = 1 / (1 + np.exp(-output))
+            terms.append(-np.log(p if mask == 1 else 1 - p))
+    assert segmentation_loss(outputs, masks).item() == pytest.approx(np.mean(terms), rel=1e-5)
+    changed = torch.where(masks[:, None] == 255, 99, outputs)
+    assert segmentation_loss(changed, masks) == segmentation_loss(outputs, masks)
+
+
+def test_segmentation_loss_is_at_the_masks_resolution() -> None:
+    outputs = torch.randn(1, 1, 4, 5)
+    masks = torch.randint(0, 2, (1, 16, 20), dtype=torch.uint8)
+    larger = functional.interpolate(outputs, (16, 20), mode="bilinear")
+    torch.testing.assert_close(segmentation_loss(outputs, masks), segmentation_loss(larger, masks))
+
+
+def test_masks_that_say_nothing_cost_nothing() -> None:
+    outputs = torch.randn(2, 1, 4, 4, requires_grad=True)
+    loss = segmentation_loss(outputs, torch.full((2, 8, 8), 255, dtype=torch.uint8))
+    loss.backward()
+    assert loss.item() == 0
+    assert not outputs.grad.any()
