@@ -1,0 +1,748 @@
+"""The `isic` command: one subcommand a stage, and what people use.
+
+Reading and writing stand here; what a stage computes stands in its module, imported inside its
+command, so that `isic --help` loads nothing heavy and a stage's code is what its command imports.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isic.errors import InputError
+
+app = typer.Typer(
+    name="isic",
+    help="ISIC: boxes and masks from image labels alone (Wei et al., ECCV 2022). "
+    "Each command is one stage of the workflow and can be run by hand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Index = Annotated[Path, typer.Argument(help="index.csv: the images, their split and class.")]
+Images = Annotated[Path, typer.Argument(help="images~R.h5: the decoded images.")]
+Output = Annotated[Path, typer.Argument(help="File to write.")]
+Curves = Annotated[Path, typer.Argument(help="CSV to write: losses by epoch.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="torchvision state dict of the backbone; none: random weights.")
+]
+Backbone = Annotated[str, typer.Option(help="torchvision's name of the network.")]
+Channels = Annotated[int, typer.Option(min=1, help="N, channels of the fused map.")]
+Crop = Annotated[int, typer.Option(min=32, help="Side of the crop, pixels.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
+LearningRate = Annotated[float, typer.Option(min=0, help="Learning rate of new layers, constant.")]
+BackboneRate = Annotated[float, typer.Option(min=0, help="Learning rate of the backbone.")]
+Momentum = Annotated[float, typer.Option(min=0, max=1, help="SGD's momentum (Nesterov).")]
+WeightDecay = Annotated[float, typer.Option(min=0, help="SGD's weight decay.")]
+Dropout = Annotated[float, typer.Option(min=0, max=1, help="Dropout before the classifier.")]
+BatchSize = Annotated[int, typer.Option(min=2, help="Images a batch.")]
+Precision = Annotated[str, typer.Option(help="float32 or bf16.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+@app.command()
+def birds(
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    genera: Annotated[int, typer.Option(min=1)] = 4,
+    species: Annotated[int, typer.Option(min=1, help="Species a genus.")] = 3,
+    train_images: Annotated[int, typer.Option(min=1, help="Training images a species.")] = 40,
+    test_images: Annotated[int, typer.Option(min=1, help="Test images a species.")] = 20,
+    size: Annotated[int, typer.Option(min=32, help="Longer side of an image, pixels.")] = 160,
+    seed: Seed = 0,
+) -> None:
+    """Draw the data set birds: class folders, boxes.csv, masks."""
+    from isic.data.birds import generate
+
+    generate(
+        output,
+        genera=genera,
+        species=species,
+        train_images=train_images,
+        test_images=test_images,
+        size=size,
+        seed=seed,
+    )
+
+
+@app.command()
+def fetch(
+    url: Annotated[str, typer.Argument(help="Address of the file.")],
+    output: Output,
+    checksum: Annotated[str, typer.Option(help="sha256:HEX or md5:HEX.")],
+) -> None:
+    """Download a file and check it."""
+    from isic.data.download import fetch as download
+
+    download(url, output, checksum)
+
+
+@app.command()
+def unpack(
+    archive: Annotated[Path, typer.Argument(help="tar or zip archive.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+) -> None:
+    """Unpack an archive into a new folder, whole or not at all."""
+    from isic.data.download import unpack as extract
+
+    extract(archive, output)
+
+
+@app.command()
+def weights(
+    name: Annotated[str, typer.Argument(help="For example ResNet50_Weights.IMAGENET1K_V1.")],
+    output: Output,
+) -> None:
+    """Download ImageNet weights by torchvision's name and check them."""
+    from isic.data.download import weights as download
+
+    download(name, output)
+
+
+@app.command()
+def index(
+    root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    output: Annotated[Path, typer.Argument(help="index.csv to write.")],
+    truth: Annotated[Path, typer.Argument(help="truth.csv to write: the true boxes, if any.")],
+    type: Annotated[str, typer.Option(help="folder or cub: the data set's layout.")] = "folder",
+    unreadable: Annotated[
+        str, typer.Option(help="What to do with an image that cannot be read: error or skip.")
+    ] = "error",
+) -> None:
+    """List a data set's images, classes and boxes, and check every one."""
+    from isic.artifacts import write_csv
+    from isic.data.cub import index_cub
+    from isic.data.folder import index_folder
+
+    read = {"folder": index_folder, "cub": index_cub}.get(type)
+    if read is None:
+        raise InputError(f"--type {type}: must be folder or cub.")
+    table, boxes, skipped = read(root, unreadable, workers=os.cpu_count() or 1)
+    write_csv(boxes, truth)
+    write_csv(table, output)
+    counts = table["split"].value_counts()
+    print(
+        f"{table['class'].nunique()} classes, {counts.get('train', 0)} training images, "
+        f"{counts.get('test', 0)} test images, {len(boxes)} boxes, {len(skipped)} left out"
+    )
+    for name in skipped:
+        print(f"left out, cannot be read: {name}")
+
+
+@app.command()
+def images(
+    index: Index,
+    root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    output: Output,
+    resize: Annotated[int, typer.Option(min=32, help="R: side of the square, pixels.")] = 256,
+) -> None:
+    """Decode every image once and keep it at R × R pixels."""
+    from isic.artifacts import provenance
+    from isic.data.index import read_index
+    from isic.data.pack import pack
+
+    attributes = provenance({"resize": resize}, [index])
+    pack(read_index(index), root, output, resize, os.cpu_count() or 1, attributes)
+
+
+@app.command()
+def similarity(
+    index: Index,
+    images: Images,
+    output: Output,
+    dimensions: Annotated[int, typer.Option(min=1, help="Length of an image vector.")] = 128,
+    crop: Crop = 224,
+    backbone: Backbone = "resnet50",
+    weights: Weights = None,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(help="A classifier trained with λ = 0; instead of --backbone, --weights."),
+    ] = None,
+) -> None:
+    """The inter-class similarity matrix S (Section 3.3)."""
+    import numpy as np
+
+    from isic.artifacts import new_hdf5, provenance
+    from isic.data.index import class_ids, classes, read_index, trained
+    from isic.data.pack import load_images
+    from isic.models.backbones import Backbone as Network
+    from isic.models.files import load_network
+    from isic.models.fusion import image_vectors
+    from isic.similarity import class_vectors, reduce_vectors, similarity_matrix
+    from isic.training import infer, pick_device
+
+    if classifier is None and weights is None:
+        raise InputError("similarity needs --weights (a pretrained backbone) or --classifier.")
+    table = read_index(index)
+    names, train = classes(table), trained(table)
+    if classifier is None:
+        network = Network(backbone, weights).eval()
+        function = lambda x, _: image_vectors(network(x)[-1])  # noqa: E731
+    else:
+        network, _ = load_network(classifier)
+        function = lambda x, _: image_vectors(network.features(x))  # noqa: E731
+    network.to(pick_device())
+    vectors = np.concatenate(list(infer(load_images(images, table)[train], function, crop=crop)))
+    vectors = reduce_vectors(vectors, dimensions)
+    means = class_vectors(vectors, class_ids(table)[train], len(names))
+    matrix = similarity_matrix(means)
+    source = {"weights": weights} if classifier is None else {"classifier": classifier}
+    attributes = provenance(
+        {"dimensions": dimensions, "crop": crop, "backbone": backbone},
+        [index, images, *source.values()],
+    )
+    with new_hdf5(output, {**attributes, "units": "cosine", "axes": "class i, class j"}) as file:
+        file["similarity"] = matrix
+        file["class_vectors"] = means
+        file["class"] = np.array(names, dtype=object)
+    for gamma in (0.2, 0.3, 0.4, 0.5):
+        others = (matrix > gamma).sum(1).mean() - 1
+        print(f"γ = {gamma}: {others:.1f} other classes are similar on average")
+
+
+@app.command()
+def classifier(
+    index: Index,
+    images: Images,
+    output: Output,
+    curves: Curves,
+    similarity: Annotated[
+        Path | None, typer.Option(help="similarity.h5; needed unless λ is 0.")
+    ] = None,
+    weights: Weights = None,
+    backbone: Backbone = "resnet50",
+    channels: Channels = 128,
+    lam: Annotated[float, typer.Option(min=0, help="λ of Eq. 6.")] = 1.0,
+    gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
+    normalize: Annotated[
+        str, typer.Option(help="Scale of the vectors in ICFS: none, l2 or batch.")
+    ] = "none",
+    warmup: Annotated[float, typer.Option(min=0, help="Epochs over which λ grows from 0.")] = 0,
+    crop: Crop = 224,
+    epochs: Epochs = 32,
+    learning_rate: LearningRate = 0.02,
+    backbone_learning_rate: BackboneRate = 0.002,
+    momentum: Momentum = 0.9,
+    weight_decay: WeightDecay = 1e-4,
+    dropout: Dropout = 0.5,
+    classes_per_batch: Annotated[int, typer.Option(min=1, help="P, classes a batch.")] = 16,
+    images_per_class: Annotated[int, typer.Option(min=1, help="K, images a class.")] = 4,
+    precision: Precision = "float32",
+    seed: Seed = 0,
+) -> None:
+    """Train the classifier with L_CE + λ·L_ICFS (Section 3.4)."""
+    import torch
+
+    from isic.artifacts import open_hdf5, provenance, write_csv
+    from isic.classifier import collapse, train_classifier
+    from isic.data.index import class_ids, classes, read_index, trained
+    from isic.data.pack import load_images
+    from isic.models.files import save_network
+    from isic.models.fusion import FusionNetwork
+    from isic.similarity import similar_classes
+
+    settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
+    similar = None
+    if lam > 0:
+        if similarity is None:
+            raise InputError("λ > 0 needs --similarity: the file that isic similarity writes.")
+        with open_hdf5(similarity) as file:
+            similar = similar_classes(file["similarity"][:], gamma)
+        if similar.sum() == len(similar):
+            print(
+                f"warning: no two classes are similar at γ = {gamma}: ICFS compares images of one"
+                " class alone. Lower gamma to compare classes."
+            )
+    table = read_index(index)
+    names = classes(table)
+    train = trained(table)
+    pixels, labels = load_images(images, table)[train], class_ids(table)[train]
+    torch.manual_seed(seed)
+    shape = {"backbone": backbone, "channels": channels, "outputs": len(names), "dropout": dropout}
+    network = FusionNetwork(weights=weights, **shape)
+    history = train_classifier(
+        network,
+        pixels,
+        labels,
+        similar,
+        lam=lam,
+        normalize=normalize,
+        warmup=warmup,
+        classes_per_batch=classes_per_batch,
+        images_per_class=images_per_class,
+        crop=crop,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        backbone_learning_rate=backbone_learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        precision=precision,
+        seed=seed,
+    )
+    if reason := collapse(history, len(names)):
+        print(f"warning: training collapsed: {reason}. Lower lam, set normalize: batch, or warmup.")
+    write_csv(history, curves)
+    inputs = [p for p in (index, images, similarity, weights) if p is not None]
+    save_network(output, network, {"kind": "fusion", **shape}, provenance(settings, inputs))
+
+
+@app.command()
+def features(
+    index: Index,
+    images: Images,
+    classifier: Annotated[Path, typer.Argument(help="classifier.safetensors.")],
+    output: Output,
+    shard: Annotated[int, typer.Option(min=0, help="Which shard of classes.")] = 0,
+    shards: Annotated[int, typer.Option(min=1, help="Shards in all.")] = 1,
+    precision: Precision = "float32",
+) -> None:
+    """Write the fused feature maps of one shard's training images."""
+    import numpy as np
+
+    from isic.artifacts import provenance
+    from isic.data.index import class_ids, classes, read_index
+    from isic.data.pack import load_images
+    from isic.features import fused_maps, shard_classes, write_features
+    from isic.models.files import load_network
+
+    table = read_index(index)
+    names, labels = classes(table), class_ids(table)
+    chosen = np.isin(labels, shard_classes(len(names), shard, shards))
+    chosen &= (table["split"] == "train").to_numpy()
+    if not chosen.any():
+        raise InputError(
+            f"features.shards: {shards} shards for {len(names)} classes; lower it to {len(names)}."
+        )
+    network, _ = load_network(classifier)
+    pixels = load_images(images, table)[chosen]
+    write_features(
+        output,
+        fused_maps(network, pixels, precision),
+        table["image_id"].to_numpy()[chosen],
+        labels[chosen],
+        provenance({"shard": shard, "shards": shards}, [index, images, classifier]),
+    )
+
+
+@app.command()
+def directions(
+    features: Annotated[Path, typer.Argument(help="One shard of feature maps.")],
+    output: Output,
+    solver: Annotated[str, typer.Option(help="gram (exact) or sklearn (iterative).")] = "gram",
+    compress: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Exponent on the feature maps.")
+    ] = 1.0,
+) -> None:
+    """The projection direction of each class: rank-1 NMF (Section 3.5)."""
+    import numpy as np
+
+    from isic.artifacts import new_hdf5, open_hdf5, provenance
+    from isic.nmf import class_direction
+
+    with open_hdf5(features) as file:
+        labels = file["label"][:]
+        found = np.unique(labels)
+        vectors = [
+            class_direction(file["features"], np.flatnonzero(labels == c), solver, compress)
+            for c in found
+        ]
+    dead = [int(c) for c, v in zip(found, vectors, strict=True) if not v.any()]
+    if dead:
+        print(f"warning: the feature maps of classes {dead} are zero everywhere: they get no mask.")
+    attributes = provenance({"solver": solver, "compress": compress}, [features])
+    with new_hdf5(output, {**attributes, "compress": compress, "axes": "class, channel"}) as file:
+        file["label"] = found
+        file["direction"] = np.stack(vectors)
+
+
+@app.command()
+def masks(
+    features: Annotated[Path, typer.Argument(help="One shard of feature maps.")],
+    directions: Annotated[Path, typer.Argument(help="The shard's directions.")],
+    output: Output,
+    size: Annotated[int, typer.Option(min=32, help="R: side of a mask, pixels.")] = 256,
+    foreground: Annotated[
+        float, typer.Option(min=0, max=1, help="Object: above this share of the map's maximum.")
+    ] = 0.25,
+    background: Annotated[
+        float, typer.Option(min=0, max=1, help="Background: below this share of it.")
+    ] = 0.01,
+) -> None:
+    """Write the pseudo-masks of one shard's training images."""
+    from isic.artifacts import open_hdf5, provenance
+    from isic.masks import write_masks
+
+    if background > foreground:
+        raise InputError(
+            f"masks.background ({background}) is above masks.foreground ({foreground}): swap them."
+        )
+    attributes = provenance(
+        {"size": size, "foreground": foreground, "background": background}, [features, directions]
+    )
+    with open_hdf5(features) as maps, open_hdf5(directions) as found:
+        shares = write_masks(
+            output, maps, found, size, attributes, foreground=foreground, background=background
+        )
+    print(
+        f"{len(shares)} masks, object on {shares.mean():.1%} of the pixels on average; "
+        f"{(shares == 0).sum()} empty, {(shares > 0.95).sum()} over the whole image"
+    )
+
+
+@app.command()
+def segmenter(
+    index: Index,
+    images: Images,
+    output: Output,
+    curves: Curves,
+    masks: Annotated[list[Path], typer.Option(help="A shard of pseudo-masks; repeat for each.")],
+    weights: Weights = None,
+    backbone: Backbone = "resnet50",
+    channels: Channels = 128,
+    crop: Crop = 224,
+    epochs: Epochs = 32,
+    learning_rate: LearningRate = 0.02,
+    backbone_learning_rate: BackboneRate = 0.002,
+    momentum: Momentum = 0.9,
+    weight_decay: WeightDecay = 1e-4,
+    batch_size: BatchSize = 64,
+    precision: Precision = "float32",
+    seed: Seed = 0,
+) -> None:
+    """Train the class-agnostic segmenter on the pseudo-masks (Section 3.6)."""
+    import torch
+
+    from isic.artifacts import provenance, write_csv
+    from isic.data.index import read_index, trained
+    from isic.data.pack import load_images
+    from isic.masks import read_masks
+    from isic.models.files import save_network
+    from isic.models.fusion import FusionNetwork
+    from isic.segmenter import train_segmenter
+
+    settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
+    table = read_index(index)
+    train = trained(table)
+    pixels = load_images(images, table)[train]
+    targets = read_masks(masks, table["image_id"].to_numpy()[train])
+    torch.manual_seed(seed)
+    shape = {"backbone": backbone, "channels": channels, "outputs": 1}
+    network = FusionNetwork(weights=weights, **shape)
+    history = train_segmenter(
+        network,
+        pixels,
+        targets,
+        crop=crop,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        backbone_learning_rate=backbone_learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        precision=precision,
+        seed=seed,
+    )
+    write_csv(history, curves)
+    inputs = [p for p in (index, images, *masks, weights) if p is not None]
+    save_network(output, network, {"kind": "fusion", **shape}, provenance(settings, inputs))
+
+
+@app.command()
+def recognizer(
+    index: Index,
+    images: Images,
+    output: Output,
+    curves: Curves,
+    weights: Weights = None,
+    backbone: Backbone = "resnet50",
+    crop: Crop = 224,
+    epochs: Epochs = 32,
+    learning_rate: LearningRate = 0.02,
+    backbone_learning_rate: BackboneRate = 0.002,
+    momentum: Momentum = 0.9,
+    weight_decay: WeightDecay = 1e-4,
+    dropout: Dropout = 0.5,
+    batch_size: BatchSize = 64,
+    precision: Precision = "float32",
+    seed: Seed = 0,
+) -> None:
+    """Train a plain classification network: it names classes, and gives the usual CAM."""
+    import torch
+
+    from isic.artifacts import provenance, write_csv
+    from isic.data.index import class_ids, classes, read_index, trained
+    from isic.data.pack import load_images
+    from isic.models.files import save_network
+    from isic.models.fusion import PlainNetwork
+    from isic.recognizer import train_recognizer
+
+    settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
+    table = read_index(index)
+    train = trained(table)
+    pixels, labels = load_images(images, table)[train], class_ids(table)[train]
+    torch.manual_seed(seed)
+    shape = {"backbone": backbone, "outputs": len(classes(table)), "dropout": dropout}
+    network = PlainNetwork(weights=weights, **shape)
+    history = train_recognizer(
+        network,
+        pixels,
+        labels,
+        crop=crop,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        backbone_learning_rate=backbone_learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        precision=precision,
+        seed=seed,
+    )
+    write_csv(history, curves)
+    inputs = [p for p in (index, images, weights) if p is not None]
+    save_network(output, network, {"kind": "plain", **shape}, provenance(settings, inputs))
+
+
+@app.command()
+def topk(
+    index: Index,
+    images: Images,
+    recognizer: Annotated[Path, typer.Argument(help="recognizer.safetensors.")],
+    output: Output,
+    k: Annotated[int, typer.Option(min=1, help="How many classes an image.")] = 5,
+    crop: Crop = 224,
+    precision: Precision = "float32",
+) -> None:
+    """Name the k best classes of each test image."""
+    import numpy as np
+    import pandas as pd
+
+    from isic.artifacts import write_csv
+    from isic.data.index import classes, evaluated, read_index
+    from isic.data.pack import load_images
+    from isic.models.files import load_network
+    from isic.recognizer import best_classes
+
+    table = read_index(index)
+    names = np.array(classes(table), dtype=object)
+    chosen = evaluated(table)
+    pixels = load_images(images, table)[chosen]
+    best, probabilities = best_classes(
+        load_network(recognizer)[0], pixels, min(k, len(names)), crop=crop, precision=precision
+    )
+    columns = {"image_id": table["image_id"].to_numpy()[chosen]}
+    columns |= {f"class{i + 1}": names[best[:, i]] for i in range(best.shape[1])}
+    columns |= {f"p{i + 1}": probabilities[:, i].round(6) for i in range(best.shape[1])}
+    write_csv(pd.DataFrame(columns), output)
+
+
+@app.command()
+def maps(
+    index: Index,
+    images: Images,
+    network: Annotated[Path, typer.Argument(help="Classifier, recognizer or segmenter.")],
+    output: Output,
+    kind: Annotated[str, typer.Option(help="cam, nmf or segmenter.")],
+    directions: Annotated[
+        list[Path] | None, typer.Option(help="For nmf: a shard of directions; repeat for each.")
+    ] = None,
+    crop: Crop = 224,
+    precision: Precision = "float32",
+) -> None:
+    """Localisation maps of the test images, whole and centre crop."""
+    from isic.artifacts import new_hdf5, provenance
+    from isic.data.index import class_ids, classes, evaluated, read_index
+    from isic.data.pack import load_images
+    from isic.maps import cam, localisation_maps, nmf
+    from isic.maps import segmenter as segmenter_maps
+    from isic.models.files import load_network
+    from isic.projection import read_directions
+
+    table = read_index(index)
+    chosen = evaluated(table)
+    pixels, labels = load_images(images, table)[chosen], class_ids(table)[chosen]
+    model, _ = load_network(network)
+    if kind == "cam":
+        function = cam(model, labels)
+    elif kind == "nmf":
+        function = nmf(model, *read_directions(directions or [], len(classes(table))), labels)
+    elif kind == "segmenter":
+        function = segmenter_maps(model)
+    else:
+        raise InputError(f"--kind {kind}: must be cam, nmf or segmenter.")
+    relative = kind != "segmenter"
+    views = {
+        view: localisation_maps(
+            model, pixels, function, crop=side, relative=relative, precision=precision
+        )
+        for view, side in (("full", None), ("crop", crop))
+    }
+    attributes = provenance({"kind": kind, "crop": crop}, [index, images, network])
+    attributes |= {"resize": pixels.shape[1], "crop": crop, "relative": relative, "kind": kind}
+    with new_hdf5(output, {**attributes, "axes": "image, y, x"}) as file:
+        file["image_id"] = table["image_id"].to_numpy()[chosen].astype(object)
+        for view, values in views.items():
+            file[view] = values
+
+
+Protocols = Annotated[str, typer.Option(help="Names from crop, resize, original, by commas.")]
+Resize = Annotated[int, typer.Option(min=32, help="R: side of the resized image, pixels.")]
+Truth = Annotated[Path, typer.Argument(help="truth.csv: the true boxes.")]
+TopK = Annotated[Path, typer.Argument(help="topk.csv: the recognizer's best classes.")]
+
+
+@app.command()
+def boxes(
+    index: Index,
+    maps: Annotated[Path, typer.Argument(help="maps.h5.")],
+    output: Annotated[Path, typer.Argument(help="CSV to write: boxes from whole images.")],
+    crop_output: Annotated[Path, typer.Argument(help="CSV to write: boxes from centre crops.")],
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Cut: of the maximum, or of the sigmoid.")
+    ] = 0.5,
+) -> None:
+    """Boxes of the test images: cut, largest component, its bounding box."""
+    from isic.artifacts import write_csv
+    from isic.boxes import extract
+    from isic.data.index import read_index
+
+    for table, path in zip(
+        extract(read_index(index), maps, threshold), (output, crop_output), strict=True
+    ):
+        write_csv(table, path)
+        print(f"{path.name}: {len(table)} boxes")
+
+
+@app.command()
+def scores(
+    index: Index,
+    truth: Truth,
+    boxes: Annotated[Path, typer.Argument(help="boxes.csv.")],
+    crop_boxes: Annotated[Path, typer.Argument(help="crop_boxes.csv.")],
+    topk: TopK,
+    maps: Annotated[Path, typer.Argument(help="maps.h5, for the oracle MaxBoxAcc.")],
+    output: Output,
+    model: Annotated[str, typer.Option(help="The model's name in the tables.")],
+    backbone: Backbone,
+    threshold_rule: Annotated[str, typer.Option(help="How the cut was chosen, in words.")],
+    seed: Seed = 0,
+    protocols: Protocols = "crop,resize,original",
+    resize: Resize = 256,
+    crop: Crop = 224,
+) -> None:
+    """Score one run's boxes under the named protocols."""
+    import pandas as pd
+
+    from isic.artifacts import write_json
+    from isic.data.index import read_index, read_truth
+    from isic.scores import score
+
+    result = score(
+        read_index(index),
+        read_truth(truth),
+        pd.read_csv(boxes),
+        pd.read_csv(crop_boxes),
+        pd.read_csv(topk, dtype=str, keep_default_na=False),
+        maps=maps,
+        model=model,
+        backbone=backbone,
+        threshold=threshold_rule,
+        seed=seed,
+        protocols=protocols.split(","),
+        resize=resize,
+        crop=crop,
+    )
+    write_json(result, output)
+
+
+@app.command()
+def trivial(
+    index: Index,
+    truth: Truth,
+    topk: TopK,
+    output: Output,
+    protocols: Protocols = "crop,resize,original",
+    resize: Resize = 256,
+    crop: Crop = 224,
+) -> None:
+    """Score boxes that look at nothing: the whole image, centred boxes."""
+    import pandas as pd
+
+    from isic.artifacts import write_json
+    from isic.data.index import read_index, read_truth
+    from isic.scores import score_trivial
+
+    result = score_trivial(
+        read_index(index),
+        read_truth(truth),
+        pd.read_csv(topk, dtype=str, keep_default_na=False),
+        protocols=protocols.split(","),
+        resize=resize,
+        crop=crop,
+    )
+    write_json(result, output)
+
+
+@app.command()
+def table1(
+    scores: Annotated[list[Path], typer.Argument(help="scores.json of each run.")],
+    output: Output,
+    published: Annotated[
+        str, typer.Option(help="Whose published rows to print too: cub, imagenet or none.")
+    ] = "none",
+) -> None:
+    """Table 1: published rows and this run's, each said to be what it is."""
+    from isic.artifacts import write_csv
+    from isic.tables import format_table, read_scores
+    from isic.tables import table1 as table_1
+
+    table = table_1(read_scores(scores), published)
+    write_csv(table, output)
+    print(format_table(table))
+
+
+@app.command()
+def figure_localization(
+    index: Index,
+    images: Images,
+    truth: Truth,
+    output: Output,
+    run: Annotated[list[str], typer.Option(help="NAME=FOLDER with maps.h5, boxes.csv; repeat.")],
+    rows: Annotated[int, typer.Option(min=1, help="Images to show.")] = 6,
+) -> None:
+    """Test images in rows with each run's map, its box and the true box (Figure 5)."""
+    from isic.artifacts import atomic
+    from isic.data.index import read_index, read_truth
+    from isic.data.pack import load_images
+    from isic.figures import localization, read_run
+
+    table = read_index(index)
+    runs = {}
+    for item in run:
+        name, equals, folder = item.partition("=")
+        if not equals:
+            raise InputError(f"--run {item}: write NAME=FOLDER.")
+        runs[name] = read_run(Path(folder))
+    figure = localization(table, load_images(images, table), read_truth(truth), runs, rows)
+    with atomic(output) as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
+
+
+def main() -> None:
+    """Run the command; an error that a person can mend is one line and exit status 1."""
+    # Threads that spin while they wait make a training five times slower as soon as another process
+    # wants a core; torch's OpenMP reads this when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except InputError as error:
+        print(f"isic: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
