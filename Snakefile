@@ -1,0 +1,25 @@
+# ISIC: from images with class labels to boxes, masks and the paper's tables. README.md says how to run it.
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/similarity.smk"
+include: "rules/classifier.smk"
+include: "rules/features.smk"
+include: "rules/nmf.smk"
+include: "rules/masks.smk"
+include: "rules/segmenter.smk"
+include: "rules/recognizer.smk"
+include: "rules/evaluation.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/birds/table1.csv",
+        "results/birds/figures/localization.png",

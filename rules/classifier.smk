@@ -1,0 +1,28 @@
+# The classifier on fused maps, trained with CE + λ·ICFS (3.2, 3.4).
+
+
+rule classifier:
+    input:
+        index=rules.index.output.index,
+        images=packed,
+        weights=weights("classifier"),
+        similarity=classifier_similarity,
+    output:
+        network="results/{dataset}/{arm}/classifier.safetensors",
+        curves="results/{dataset}/{arm}/curves.csv",
+    log:
+        "results/{dataset}/logs/{arm}/classifier.log",
+    benchmark:
+        "results/{dataset}/benchmarks/{arm}/classifier.tsv"
+    conda:
+        "../envs/isic.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        files=file_options,
+        options=classifier_options,
+        code=code("classifier"),
+    shell:
+        "isic classifier {input.index:q} {input.images:q} {params.files} {params.options}"
+        " {output.network:q} {output.curves:q} 2>&1 | tee {log:q}"

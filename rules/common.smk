@@ -1,0 +1,458 @@
+# What the rules share: the checked settings, and the functions that find a job's inputs and options in them.
+#
+# A path holds what a run sweeps: `lambda~1.0_gamma~0.3_seed~0` is an arm (a classifier and all that follows from
+# it), `plain_seed~0` the plain network, either of them a network, and a network with a kind of map is a run.
+# Functions named in `input:` and `params:` take the wildcards. Those that end in `_options` give one string.
+
+import math
+import os
+import re
+import sys
+from pathlib import Path
+
+from isic.code import code_digest
+from isic.errors import InputError
+from isic.settings import check, named_weights, options
+
+from snakemake.exceptions import WorkflowError
+
+# The `isic` command beside this Python, also where the virtual environment is not activated.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+)
+
+ARM = r"lambda~0_seed~\d+|lambda~[\d.e-]+_gamma~[\d.e-]+_seed~\d+"
+NEVER = r"(?!)"
+
+
+def or_exit(function, *arguments):
+    """A function's result; what a person can mend ends the start, without a traceback."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        sys.exit(f"isic: {error}")
+
+
+DATASETS = or_exit(check, config, Path(workflow.basedir, "schemas/config.schema.yaml"))
+
+
+def code(stage):
+    """Digest of a stage's code: as a parameter, it reruns the stage when the code changes."""
+    return or_exit(code_digest, stage)
+
+
+def settings(wildcards):
+    """All settings of the data set at hand."""
+    if wildcards.dataset not in DATASETS:
+        raise WorkflowError(
+            f"results/{wildcards.dataset}: no such data set; the configuration has {', '.join(DATASETS)}. "
+            "Add yours with --configfile, as config.yaml shows."
+        )
+    return DATASETS[wildcards.dataset]
+
+
+def only(datasets):
+    """Pattern that matches the given names and nothing else."""
+    return "|".join(map(re.escape, datasets)) or NEVER
+
+
+def file_options(wildcards, input):
+    """Inputs that a command takes as options, for as many files as there are."""
+    names = ("similarity", "classifier", "directions", "masks", "weights")
+    files = ((name, path) for name in names for path in input.get(name, []))
+    return " ".join(options({name: path}) for name, path in files)
+
+
+# Source and images
+
+
+def from_archive(source):
+    return source["type"] != "birds" and not source["root"]
+
+
+def archive(source):
+    return source["url"].rpartition("/")[2]
+
+
+GENERATED = [name for name, own in DATASETS.items() if own["source"]["type"] == "birds"]
+UNPACKED = [name for name, own in DATASETS.items() if from_archive(own["source"])]
+ARCHIVES = {
+    archive(DATASETS[name]["source"]): DATASETS[name]["source"] for name in UNPACKED
+}
+
+
+def source_root(wildcards):
+    """Folder of the data set: the user's own, or the one that a rule makes."""
+    source = settings(wildcards)["source"]
+    if source["type"] == "birds" or from_archive(source):
+        return f"results/{wildcards.dataset}/source"
+    if not Path(source["root"]).is_dir():
+        raise WorkflowError(
+            f"datasets.{wildcards.dataset}.source.root: no folder {source['root']}. "
+            "Put the data set there, or name the folder that holds it."
+        )
+    return source["root"]
+
+
+def source_contents(wildcards):
+    """What changes when images or annotations are added to a user's folder, or taken from it."""
+    root = source_root(wildcards)
+    if root != settings(wildcards)["source"]["root"]:
+        return []
+    folders = [
+        path
+        for path in (*Path(root).glob("*/"), *Path(root).glob("*/*/"))
+        if path.is_dir()
+    ]
+    tables = [
+        path for name in ("*.csv", "*.txt", "*/*.txt") for path in Path(root).glob(name)
+    ]
+    return sorted(map(str, folders + tables))
+
+
+def source_archive(wildcards):
+    return f"data/{archive(settings(wildcards)['source'])}"
+
+
+def birds_options(wildcards):
+    source = settings(wildcards)["source"]
+    names = ("genera", "species", "train_images", "test_images", "size", "seed")
+    return options({name: source[name] for name in names})
+
+
+def archive_url(wildcards):
+    return ARCHIVES[wildcards.archive]["url"]
+
+
+def archive_options(wildcards):
+    return options({"checksum": ARCHIVES[wildcards.archive]["checksum"]})
+
+
+def source_url(wildcards):
+    return settings(wildcards)["source"]["url"]
+
+
+def source_options(wildcards):
+    return options({"checksum": settings(wildcards)["source"]["checksum"]})
+
+
+def index_options(wildcards):
+    own = settings(wildcards)
+    layout = "cub" if own["source"]["type"] == "cub" else "folder"
+    return options({"type": layout, "unreadable": own["images"]["unreadable"]})
+
+
+def packed(wildcards):
+    """The data set's images at the size of all stages but a recognizer with a size of its own."""
+    resize = settings(wildcards)["images"]["resize"]
+    return expand(rules.images.output.images, dataset=wildcards.dataset, resize=resize)
+
+
+def weights(name):
+    """Function that gives the file of a section's pretrained weights, or nothing for `none`."""
+
+    def weights_file(wildcards):
+        chosen = settings(wildcards)[name]["weights"]
+        if chosen == "none":
+            return []
+        if named_weights(chosen):
+            return expand(rules.weights.output.weights, weights=chosen)
+        if not Path(chosen).is_file():
+            raise WorkflowError(
+                f"datasets.{wildcards.dataset}.{name}.weights: no file {chosen}. Put a torchvision state dict there, "
+                "give one of torchvision's names (ResNet50_Weights.IMAGENET1K_V1), which is downloaded, or none."
+            )
+        return [chosen]
+
+    return weights_file
+
+
+# Networks
+
+
+def first_seed(wildcards):
+    return settings(wildcards)["seeds"][0]
+
+
+def arm(wildcards, seed, lam=None):
+    """An arm's part of the path; λ = 0 does not depend on γ and so does not name it."""
+    classifier = settings(wildcards)["classifier"]
+    lam = classifier["lam"] if lam is None else lam
+    gamma = float(classifier["gamma"])
+    return (
+        f"lambda~{float(lam)}_gamma~{gamma}_seed~{seed}"
+        if lam
+        else f"lambda~0_seed~{seed}"
+    )
+
+
+def parsed(network):
+    """The values in an arm's or network's part of a path, as text."""
+    return dict(part.split("~") for part in network.split("_") if "~" in part)
+
+
+def seed_and_crop(wildcards, network):
+    return {
+        "seed": parsed(network)["seed"],
+        "crop": settings(wildcards)["images"]["crop"],
+    }
+
+
+def classifier_similarity(wildcards):
+    """Similar classes matter where λ > 0."""
+    if parsed(wildcards.arm)["lambda"] == "0":
+        return []
+    return expand(rules.similarity.output.similarity, dataset=wildcards.dataset)
+
+
+def classifier_options(wildcards):
+    """The arm's λ, γ and seed, and the section's other settings; at λ = 0, none that is about ICFS."""
+    values = dict(settings(wildcards)["classifier"])
+    swept = parsed(wildcards.arm)
+    icfs = {"lam": swept["lambda"], "gamma": swept.get("gamma")}
+    if swept["lambda"] == "0":
+        icfs |= {"normalize": None, "warmup": None}
+    return options(
+        values | icfs | {"weights": None} | seed_and_crop(wildcards, wildcards.arm)
+    )
+
+
+def similarity_weights(wildcards):
+    return weights("classifier")(wildcards)
+
+
+def similarity_classifier(wildcards):
+    """Without pretrained weights, the λ = 0 classifier's own vectors take their place."""
+    if settings(wildcards)["classifier"]["weights"] != "none":
+        return []
+    baseline = arm(wildcards, first_seed(wildcards), lam=0)
+    return expand(
+        rules.classifier.output.network, dataset=wildcards.dataset, arm=baseline
+    )
+
+
+def similarity_options(wildcards):
+    own = settings(wildcards)
+    pretrained = own["classifier"]["weights"] != "none"
+    backbone = own["classifier"]["backbone"] if pretrained else None
+    return options(
+        {**own["similarity"], "crop": own["images"]["crop"], "backbone": backbone}
+    )
+
+
+def features_options(wildcards):
+    own = settings(wildcards)
+    swept = {"shard": wildcards.shard, "precision": own["classifier"]["precision"]}
+    return options(own["features"] | swept)
+
+
+def directions_options(wildcards):
+    return options(settings(wildcards)["directions"])
+
+
+def masks_options(wildcards):
+    own = settings(wildcards)
+    return options(own["masks"] | {"size": own["images"]["resize"]})
+
+
+def segmenter_options(wildcards):
+    values = settings(wildcards)["segmenter"] | {"weights": None}
+    return options(values | seed_and_crop(wildcards, wildcards.arm))
+
+
+def shards(pattern):
+    """Function that gives an arm's files of all shards."""
+
+    def shard_files(wildcards):
+        count = settings(wildcards)["features"]["shards"]
+        return expand(
+            pattern, dataset=wildcards.dataset, arm=wildcards.arm, shard=range(count)
+        )
+
+    return shard_files
+
+
+def plain_options(wildcards):
+    """The plain network is trained as the classifier is, images drawn at random."""
+    values = settings(wildcards)["classifier"]
+    fusion = ("weights", "channels", "lam", "gamma", "normalize", "warmup")
+    batch = ("classes_per_batch", "images_per_class")
+    chosen = {name: values[name] for name in values if name not in fusion + batch}
+    chosen["batch_size"] = math.prod(values[name] for name in batch)
+    crop = settings(wildcards)["images"]["crop"]
+    return options({**chosen, "seed": wildcards.seed, "crop": crop})
+
+
+def topk_view(wildcards):
+    """Size and crop of the images of the network that names the classes."""
+    own = settings(wildcards)
+    return own["recognizer" if own["recognizer"]["backbone"] else "images"]
+
+
+def recognizer_images(wildcards):
+    """The images at the size that the network which names the classes is made for."""
+    resize = topk_view(wildcards)["resize"]
+    return expand(rules.images.output.images, dataset=wildcards.dataset, resize=resize)
+
+
+def recognizer_options(wildcards):
+    values = settings(wildcards)["recognizer"] | {"weights": None, "resize": None}
+    return options({**values, "seed": first_seed(wildcards)})
+
+
+def recognizer_network(wildcards):
+    """The recognizer, or the plain network where the settings name none."""
+    if settings(wildcards)["recognizer"]["backbone"]:
+        return expand(rules.recognizer.output.network, dataset=wildcards.dataset)
+    return expand(
+        rules.plain.output.network,
+        dataset=wildcards.dataset,
+        seed=first_seed(wildcards),
+    )
+
+
+def topk_options(wildcards):
+    own = settings(wildcards)
+    network = "recognizer" if own["recognizer"]["backbone"] else "classifier"
+    crop = topk_view(wildcards)["crop"]
+    return options({"k": 5, "crop": crop, "precision": own[network]["precision"]})
+
+
+# Runs
+
+
+def is_plain(network):
+    return network.startswith("plain")
+
+
+def map_network(wildcards):
+    """The network whose maps a run has."""
+    if is_plain(wildcards.network):
+        seed = parsed(wildcards.network)["seed"]
+        return expand(rules.plain.output.network, dataset=wildcards.dataset, seed=seed)
+    source = rules.segmenter if wildcards.kind == "segmenter" else rules.classifier
+    return expand(
+        source.output.network, dataset=wildcards.dataset, arm=wildcards.network
+    )
+
+
+def map_directions(wildcards):
+    if wildcards.kind != "nmf":
+        return []
+    count = settings(wildcards)["features"]["shards"]
+    pattern = rules.directions.output.directions
+    return expand(
+        pattern, dataset=wildcards.dataset, arm=wildcards.network, shard=range(count)
+    )
+
+
+def map_section(wildcards):
+    """Section of the network whose maps a run has."""
+    return settings(wildcards)[
+        "segmenter" if wildcards.kind == "segmenter" else "classifier"
+    ]
+
+
+def map_options(wildcards):
+    crop, precision = (
+        settings(wildcards)["images"]["crop"],
+        map_section(wildcards)["precision"],
+    )
+    return options({"kind": wildcards.kind, "crop": crop, "precision": precision})
+
+
+def threshold(wildcards):
+    """Where the run's maps are cut."""
+    fused = wildcards.kind == "cam" and not is_plain(wildcards.network)
+    return settings(wildcards)["boxes"]["fused_cam" if fused else wildcards.kind]
+
+
+def boxes_options(wildcards):
+    return options({"threshold": threshold(wildcards)})
+
+
+def view_options(wildcards):
+    own = settings(wildcards)
+    images = own["images"]
+    return options(
+        {**own["scores"], "resize": images["resize"], "crop": images["crop"]}
+    )
+
+
+def scores_options(wildcards):
+    """How the run is called in Table 1, and how its boxes came about."""
+    icfs = parsed(wildcards.network).get("lambda", "0") != "0"
+    model = {
+        "cam": (
+            "CAM" if is_plain(wildcards.network) else "BASE+ICFS" if icfs else "BASE"
+        ),
+        "nmf": "BASE+ICFS+NMF" if icfs else "BASE+NMF",
+        "segmenter": "ISIC (this run)" if icfs else "ISIC without ICFS (this run)",
+    }[wildcards.kind]
+    of = "the sigmoid" if wildcards.kind == "segmenter" else "the maximum"
+    heading = {
+        "model": model,
+        "backbone": map_section(wildcards)["backbone"],
+        "threshold_rule": f"fixed: {threshold(wildcards)} of {of}",
+        "seed": parsed(wildcards.network)["seed"],
+    }
+    return f"{options(heading)} {view_options(wildcards)}"
+
+
+def table1_runs(wildcards, seed):
+    """Rows of Table 1 that need a network, by model: CAM, BASE, ISIC."""
+    return {
+        "CAM": f"plain_seed~{seed}_cam",
+        "BASE": f"{arm(wildcards, seed, lam=0)}_cam",
+        "ISIC": f"{arm(wildcards, seed)}_segmenter",
+    }
+
+
+def table1_scores(wildcards):
+    seeds = settings(wildcards)["seeds"]
+    runs = [run for seed in seeds for run in table1_runs(wildcards, seed).values()]
+    return expand(
+        "results/{dataset}/{run}/scores.json", dataset=wildcards.dataset, run=runs
+    )
+
+
+def table1_options(wildcards):
+    """Published rows stand beside the data sets that the paper covers, by name."""
+    published = (
+        wildcards.dataset if wildcards.dataset in ("cub", "imagenet") else "none"
+    )
+    return options({"published": published})
+
+
+def figure_runs(wildcards):
+    return table1_runs(wildcards, first_seed(wildcards)).items()
+
+
+def figure_inputs(wildcards):
+    runs = [run for _, run in figure_runs(wildcards)]
+    files = ("maps.h5", "boxes.csv")
+    return expand(
+        "results/{dataset}/{run}/{file}",
+        dataset=wildcards.dataset,
+        run=runs,
+        file=files,
+    )
+
+
+def figure_options(wildcards):
+    """`--run` once for each column of the figure."""
+    columns = (
+        f"{name}=results/{wildcards.dataset}/{run}"
+        for name, run in figure_runs(wildcards)
+    )
+    return " ".join(options({"run": column}) for column in columns)
+
+
+wildcard_constraints:
+    dataset=r"[^/]+",
+    resize=r"\d+",
+    arm=ARM,
+    network=rf"plain_seed~\d+|{ARM}",
+    kind=r"cam|nmf|segmenter",
+    seed=r"\d+",
+    shard=r"\d+",

@@ -1,0 +1,77 @@
+# Networks that name the class: the plain one, whose CAM is Table 1's first measured row, and one of its own (3.1).
+
+
+rule plain:
+    input:
+        index=rules.index.output.index,
+        images=packed,
+        weights=weights("classifier"),
+    output:
+        network="results/{dataset}/plain_seed~{seed}/recognizer.safetensors",
+        curves="results/{dataset}/plain_seed~{seed}/curves.csv",
+    log:
+        "results/{dataset}/logs/plain_seed~{seed}/recognizer.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plain_seed~{seed}/recognizer.tsv"
+    conda:
+        "../envs/isic.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        files=file_options,
+        options=plain_options,
+        code=code("recognizer"),
+    shell:
+        "isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
+        " {output.network:q} {output.curves:q} 2>&1 | tee {log:q}"
+
+
+rule recognizer:
+    input:
+        index=rules.index.output.index,
+        images=recognizer_images,
+        weights=weights("recognizer"),
+    output:
+        network="results/{dataset}/recognizer/recognizer.safetensors",
+        curves="results/{dataset}/recognizer/curves.csv",
+    log:
+        "results/{dataset}/logs/recognizer/recognizer.log",
+    benchmark:
+        "results/{dataset}/benchmarks/recognizer/recognizer.tsv"
+    conda:
+        "../envs/isic.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        files=file_options,
+        options=recognizer_options,
+        code=code("recognizer"),
+    shell:
+        "isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
+        " {output.network:q} {output.curves:q} 2>&1 | tee {log:q}"
+
+
+rule topk:
+    input:
+        index=rules.index.output.index,
+        images=recognizer_images,
+        network=recognizer_network,
+    output:
+        topk="results/{dataset}/topk.csv",
+    log:
+        "results/{dataset}/logs/topk.log",
+    benchmark:
+        "results/{dataset}/benchmarks/topk.tsv"
+    conda:
+        "../envs/isic.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        options=topk_options,
+        code=code("topk"),
+    shell:
+        "isic topk {input.index:q} {input.images:q} {input.network:q} {output.topk:q}"
+        " {params.options} 2>&1 | tee {log:q}"

@@ -1,0 +1,265 @@
+"""The workflow itself: from images to table, run twice, and what a change makes it run again.
+
+One tiny run is made in a copy of the repository, so that its code can be edited; the rest are dry
+runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "config.yaml", "rules", "schemas", "profiles", "envs", "isic")
+TARGETS = ("results/birds/table1.csv", "results/birds/figures/localization.png")
+NETWORK = {
+    "backbone": "resnet18",
+    "weights": "none",
+    "channels": 16,
+    "epochs": 2,
+    "learning_rate": 0.01,
+    "backbone_learning_rate": 0.01,
+}
+TINY = {
+    "source": {
+        "type": "birds",
+        "genera": 2,
+        "species": 2,
+        "train_images": 8,
+        "test_images": 2,
+        "size": 80,
+    },
+    "images": {"resize": 64, "crop": 56},
+    "similarity": {"dimensions": 4},
+    "classifier": {**NETWORK, "classes_per_batch": 2, "images_per_class": 2},
+    "features": {"shards": 2},
+    "segmenter": {**NETWORK, "batch_size": 4},
+}
+ARM = "lambda~1.0_gamma~0.3_seed~0"
+RUNS = ("plain_seed~0_cam", "lambda~0_seed~0_cam", f"{ARM}_segmenter")
+
+# What follows from a run's new boxes, and what a new pseudo-mask comes to.
+BOXES = {"boxes": 1, "scores": 1, "table1": 1, "figure_localization": 1}
+SEGMENTER = {"segmenter": 1, "maps": 1, **BOXES}
+MASKS = {"masks": 2, **SEGMENTER}
+NEW_ARM = {"classifier": 1, "features": 2, "directions": 2, **MASKS}
+
+
+class Workflow:
+    """A copy of the repository, and snakemake run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in PARTS:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+        self.configure("tiny.yaml", {"birds": TINY})
+
+    def configure(self, name: str, datasets: dict) -> None:
+        text = yaml.safe_dump({"datasets": datasets})
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def run(self, *arguments: str, changes: dict | None = None) -> subprocess.CompletedProcess[str]:
+        """Run snakemake; `changes` is merged into the settings of the data sets."""
+        self.configure("changes.yaml", changes or {})
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        return self.shell([*command, "--configfile", "tiny.yaml", "changes.yaml"])
+
+    def shell(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "PATH": path}
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def planned(self, **birds: dict) -> dict[str, int]:
+        """Jobs that snakemake would run, by rule, with the settings of birds changed."""
+        done = self.run("--dry-run", *TARGETS, changes={"birds": birds})
+        assert done.returncode == 0, done.stdout
+        if "Nothing to be done" in done.stdout:
+            return {}
+        table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", done.stdout, re.M)
+        assert table, done.stdout
+        counts = dict(line.split() for line in table[1].splitlines())
+        return {rule: int(count) for rule, count in counts.items() if rule != "total"}
+
+    @contextmanager
+    def edited(self, name: str, old: str, new: str) -> Iterator[None]:
+        """The file `name` with `old` replaced by `new`."""
+        path = self.folder / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        try:
+            yield
+        finally:
+            path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A workflow that has run from images to table."""
+    workflow = Workflow(tmp_path_factory.mktemp("isic"))
+    done = workflow.run(*TARGETS)
+    assert done.returncode == 0, done.stdout
+    return workflow
+
+
+def test_a_run_ends_with_the_table_and_the_picture(workflow: Workflow):
+    birds = workflow.folder / "results" / "birds"
+    table = pd.read_csv(birds / "table1.csv")
+    columns = "model,backbone,top1_loc,top5_loc,gt_known,source,protocol,threshold,images,seeds"
+    assert ",".join(table.columns) == columns
+    assert set(table["source"]) == {"measured"}
+    assert set(table["protocol"]) == {"crop", "resize", "original"}
+    assert {"CAM", "BASE", "ISIC (this run)"} < set(table["model"])
+    assert set(table["images"]) == {8}
+    assert (birds / "figures" / "localization.png").stat().st_size > 0
+    for run in RUNS:
+        boxes = pd.read_csv(birds / run / "boxes.csv")
+        assert list(boxes.columns) == ["image_id", "x0", "y0", "x1", "y1", "score"]
+        scores = json.loads((birds / run / "scores.json").read_text(encoding="utf-8"))
+        assert set(scores["protocols"]) == {"crop", "resize", "original"}
+
+
+def test_each_job_leaves_a_log_and_a_benchmark(workflow: Workflow):
+    birds = workflow.folder / "results" / "birds"
+    logs = {path.relative_to(birds / "logs") for path in birds.glob("logs/**/*.log")}
+    timed = {path.relative_to(birds / "benchmarks") for path in birds.glob("benchmarks/**/*.tsv")}
+    assert {path.with_suffix("") for path in logs} == {path.with_suffix("") for path in timed}
+    assert Path(ARM, "classifier.log") in logs
+
+
+def test_a_second_run_does_nothing(workflow: Workflow):
+    done = workflow.run(*TARGETS)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "jobs"),
+    [
+        ({"classifier": {"gamma": 0.4}}, NEW_ARM),
+        ({"classifier": {"lam": 0.5, "normalize": "batch"}}, NEW_ARM),
+        ({"directions": {"compress": 0.5}}, {"directions": 2, **MASKS}),
+        ({"masks": {"foreground": 0.3}}, MASKS),
+        ({"segmenter": {"epochs": 3}}, SEGMENTER),
+        ({"boxes": {"segmenter": 0.6}}, BOXES),
+        ({"scores": {"protocols": ["crop"]}}, {"scores": 3, "trivial": 1, "table1": 1}),
+        ({"recognizer": {"epochs": 3}}, {}),
+        (
+            {"recognizer": {"backbone": "resnet18", "resize": 64, "crop": 56}},
+            {"recognizer": 1, "topk": 1, "scores": 3, "trivial": 1, "table1": 1},
+        ),
+    ],
+    ids=str,
+)
+def test_a_setting_reruns_its_stage_and_what_follows(
+    workflow: Workflow, changes: dict, jobs: dict[str, int]
+):
+    assert workflow.planned(**changes) == jobs
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs"),
+    [
+        ("isic/figures.py", {"figure_localization": 1}),
+        ("isic/tables.py", {"table1": 1}),
+        ("isic/segmenter.py", SEGMENTER),
+        ("isic/masks.py", MASKS),
+        (
+            "isic/nmf.py",  # maps of any kind come from one command, which can read directions
+            {"directions": 2, **MASKS, "maps": 3, "boxes": 3, "scores": 3},
+        ),
+    ],
+)
+def test_code_reruns_its_stage_and_what_follows(
+    workflow: Workflow, name: str, jobs: dict[str, int]
+):
+    line = "from __future__ import annotations\n"
+    with workflow.edited(name, line, f"{line}\nEDITED = True\n"):
+        assert workflow.planned() == jobs
+
+
+def test_the_code_of_one_command_reruns_that_stage(workflow: Workflow):
+    line = 'print(f"{path.name}: {len(table)} boxes")'
+    with workflow.edited("isic/cli.py", line, f"{line}; print()"):
+        assert workflow.planned() == {**BOXES, "boxes": 3, "scores": 3}
+
+
+def test_a_comment_reruns_nothing(workflow: Workflow):
+    line = "from __future__ import annotations\n"
+    with (
+        workflow.edited("isic/nmf.py", line, f"{line}# A comment.\n"),
+        workflow.edited("isic/artifacts.py", '"""', '"""Other words: '),
+    ):
+        assert workflow.planned() == {}
+
+
+def test_what_snakemake_prints_runs_by_hand(workflow: Workflow):
+    """The commands of a printed run, typed again, give the same bytes."""
+    done = workflow.run("--dry-run", "--forceall", TARGETS[0])
+    commands = re.findall(r"^Shell command: (isic .*)$", done.stdout, re.M)
+    table = workflow.folder / TARGETS[0]
+    before = table.read_bytes()
+    cheap = [line for line in commands if line.split()[1] in ("index", "boxes", "table1")]
+    assert len(cheap) == 5
+    for command in cheap:
+        again = workflow.shell(["bash", "-euo", "pipefail", "-c", command])
+        assert again.returncode == 0, again.stdout
+    assert table.read_bytes() == before
+    assert workflow.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ({"source": {"root": "nowhere"}}, r"datasets\.mine\.source\.root: no folder nowhere\. Put"),
+        (
+            {"source": {"root": "isic"}, "classifier": {**NETWORK, "weights": "data/r18.pth"}},
+            r"datasets\.mine\.classifier\.weights: no file data/r18\.pth\. Put ",
+        ),
+        (
+            {"source": {"root": "isic"}, "classifier": {"epochs": 0}},
+            r"^isic: datasets\.mine\.classifier\.epochs: 0 is less than the minimum of 1$",
+        ),
+        (None, r"results/mine: no such data set; the configuration has birds, cub\. Add yours"),
+    ],
+    ids=["root", "weights", "setting", "data set"],
+)
+def test_errors_come_before_any_work(workflow: Workflow, dataset: dict | None, message: str):
+    changes = {"mine": dataset} if dataset else {}
+    done = workflow.run("results/mine/table1.csv", changes=changes)
+    assert done.returncode == 1
+    assert re.search(message, done.stdout, re.M), done.stdout
+    assert "most recent call last" not in done.stdout
+    assert not (workflow.folder / "results" / "mine").exists()
+
+
+def test_an_archive_placed_by_hand_is_taken_and_checked(workflow: Workflow):
+    """It is not fetched again, and one with another checksum ends the run, saying so."""
+    source = {"type": "cub", "url": "https://localhost/set.tgz", "checksum": f"md5:{'0' * 32}"}
+    archive = workflow.folder / "data" / "set.tgz"
+    archive.parent.mkdir(exist_ok=True)
+    archive.write_bytes(b"no archive")
+    done = workflow.run("results/mine/index.csv", changes={"mine": {"source": source}})
+    assert done.returncode == 1
+    assert "data/set.tgz: has not the checksum md5:0000" in done.stdout
+    assert archive.exists()
+    assert not (workflow.folder / "results" / "mine" / "source").exists()
