@@ -180,14 +180,17 @@ def similarity(
         raise InputError("similarity needs --weights (a pretrained backbone) or --classifier.")
     table = read_index(index)
     names, train = classes(table), trained(table)
+    # f5 of a network that learnt other classes; of one that learnt to tell these apart, f3, the
+    # only stage that still describes what they share (docs/results.md).
     if classifier is None:
-        network = Network(backbone, weights).eval()
-        function = lambda x, _: image_vectors(network(x)[-1])  # noqa: E731
+        network, stage = Network(backbone, weights).eval(), 2
     else:
-        network, _ = load_network(classifier)
-        function = lambda x, _: image_vectors(network.features(x))  # noqa: E731
+        network, stage = load_network(classifier)[0].backbone, 0
     network.to(pick_device())
-    vectors = np.concatenate(list(infer(load_images(images, table)[train], function, crop=crop)))
+    batches = infer(
+        load_images(images, table)[train], lambda x, _: image_vectors(network(x)[stage]), crop=crop
+    )
+    vectors = np.concatenate(list(batches))
     vectors = reduce_vectors(vectors, dimensions)
     means = class_vectors(vectors, class_ids(table)[train], len(names))
     matrix = similarity_matrix(means)
@@ -220,7 +223,7 @@ def classifier(
     lam: Annotated[float, typer.Option(min=0, help="λ of Eq. 6.")] = 1.0,
     gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
     normalize: Annotated[
-        str, typer.Option(help="Scale of the vectors in ICFS: none, l2 or batch.")
+        str, typer.Option(help="Scale of the vectors in ICFS: none, l2, batch or spread.")
     ] = "none",
     warmup: Annotated[float, typer.Option(min=0, help="Epochs over which λ grows from 0.")] = 0,
     crop: Crop = 224,
@@ -734,9 +737,10 @@ def figure_localization(
 
 def main() -> None:
     """Run the command; an error that a person can mend is one line and exit status 1."""
-    # Threads that spin while they wait make a training five times slower as soon as another process
-    # wants a core; torch's OpenMP reads this when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenMP's threads spin while they wait, without end where there are as many as cores: as soon
+    # as another process wants a core, a training is ten times slower. A short spin costs nothing
+    # alone, and a fifth as much then. torch's OpenMP reads this when it is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()
     except InputError as error:

@@ -16,7 +16,10 @@ def scaled(vectors: Tensor, normalize: str) -> Tensor:
     Args:
         vectors: (n, N) float.
         normalize: `none`, as they are (the paper's form); `l2`, each on the unit sphere; `batch`,
-            divided by the batch's root mean square norm, through which no gradient flows.
+            divided by the batch's root mean square norm, through which no gradient flows; `spread`,
+            divided by the batch's root mean square distance of two images, through which it does:
+            ICFS is then the distance of similar images as a share of that of any two, and no
+            shrinking and no direction common to all lowers it.
 
     Raises:
         InputError: another name.
@@ -29,9 +32,9 @@ def scaled(vectors: Tensor, normalize: str) -> Tensor:
         norm = vectors.detach().square().sum(dim=1).mean().sqrt()
         return vectors / norm.clamp(min=1e-12)
     if normalize == "spread":
-        variance = vectors.var(dim=0, correction=0).sum()
-        return vectors / (2 * variance).sqrt().clamp(min=1e-12)
-    raise InputError(f"classifier.normalize is none, l2 or batch, not {normalize!r}.")
+        variance = vectors.var(dim=0).sum()  # half the mean squared distance of two images
+        return vectors / (2 * variance).clamp(min=1e-12).sqrt()
+    raise InputError(f"classifier.normalize is none, l2, batch or spread, not {normalize!r}.")
 
 
 def icfs_weights(labels: Tensor, similar: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ PLUMAGES = (
         (74, 108, 160), (226, 204, 160), (44, 64, 112), (40, 56, 98), (246, 240, 226), (70, 62, 66),
     ),
     Plumage(
-        (160, 84, 40), (244, 222, 188), (108, 56, 32), (92, 46, 26), (70, 36, 24), (186, 130, 80),
+        (30, 132, 128), (236, 158, 76), (22, 90, 98), (20, 78, 90), (16, 60, 66), (206, 80, 50),
     ),
     Plumage(
         (128, 146, 52), (240, 220, 96), (78, 94, 38), (70, 84, 36), (48, 58, 26), (120, 100, 70),
@@ -125,7 +125,7 @@ PLUMAGES = (
         (110, 50, 70), (150, 80, 80),
     ),
     Plumage(
-        (30, 132, 128), (236, 158, 76), (22, 90, 98), (20, 78, 90), (16, 60, 66), (206, 80, 50),
+        (160, 84, 40), (244, 222, 188), (108, 56, 32), (92, 46, 26), (70, 36, 24), (186, 130, 80),
     ),
     Plumage(
         (150, 152, 158), (216, 216, 218), (104, 108, 118), (92, 96, 106),
@@ -467,7 +467,7 @@ def scene(rng: np.random.Generator, width: int, height: int, light: np.ndarray) 
     _clutter(rng, blobs, 1.0)
     blobs = blobs.filter(ImageFilter.GaussianBlur(unit * rng.uniform(0.012, 0.03)))
     near = np.asarray(blobs, np.float32) + 0.12 * (image - image.mean())
-    for _ in range(rng.integers(0, 4)):
+    for _ in range(rng.integers(0, 3)):
         near = _distractor(rng, near, light)
     canvas = Image.fromarray(np.clip(near, 0, 255).astype(np.uint8))
     canvas = canvas.resize((width * 3, height * 3), Image.Resampling.NEAREST)
@@ -513,7 +513,7 @@ def _paint_bird(
     that window, and the point (x, y) it stands on, or None in flight.
     """
     body, head = look.body, look.head
-    flight = rng.random() < 0.16
+    flight = rng.random() < 0.07
     side = -1 if rng.random() < 0.5 else 1
     tilt = (0.4 if flight else 1.0) * body.posture + rng.uniform(-14, 18)
     nod = -0.75 * tilt + rng.uniform(-16, 18)
