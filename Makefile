@@ -1,4 +1,4 @@
-# make demo: Table 1 out of generated images.   make test: all checks.   Needs Python 3.11 or newer, and make.
+# make demo: Table 1 out of generated images.   make test: all checks.   Needs Python 3.11.4 or newer, and make.
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
@@ -8,14 +8,14 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 demo: venv
 	$(BIN)/snakemake --cores $(CORES)
-	@$(BIN)/python -c "import pandas; from isic.tables import format_table; print(format_table(pandas.read_csv('results/birds/table1.csv')))"
+	@$(BIN)/python -c "from isic.tables import format_table, read_table1; print(format_table(read_table1('results/birds/table1.csv')))"
 	@echo
 	@echo "The table: results/birds/table1.csv   The pictures: results/birds/figures/"
 
 venv install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'ISIC needs Python 3.11 or newer; name one: make PYTHON=python3.12')"
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11, 4) and 'ISIC needs Python 3.11.4 or newer; name one: make PYTHON=python3.12')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@

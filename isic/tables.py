@@ -108,6 +108,11 @@ def table1(scores: Sequence[dict[str, Any]], published: str | None = None) -> pd
     return table
 
 
+def read_table1(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read table1.csv as `table1` gives it."""
+    return pd.read_csv(path, dtype={"images": "Int64", "seeds": "Int64"})
+
+
 def format_table(table: pd.DataFrame) -> str:
     """Table 1 as text for a console: figures to 2 decimals, `-` where there is none."""
     cells = table.copy().astype(object)

@@ -157,7 +157,7 @@ def test_a_second_run_does_nothing(workflow: Workflow):
     [
         ({"classifier": {"gamma": 0.4}}, NEW_ARM),
         ({"classifier": {"lam": 0.5, "normalize": "batch"}}, NEW_ARM),
-        ({"directions": {"compress": 0.5}}, {"directions": 2, **MASKS}),
+        ({"directions": {"compress": 1.0}}, {"directions": 2, **MASKS}),
         ({"masks": {"foreground": 0.3}}, MASKS),
         ({"segmenter": {"epochs": 3}}, SEGMENTER),
         ({"boxes": {"segmenter": 0.6}}, BOXES),
@@ -183,10 +183,7 @@ def test_a_setting_reruns_its_stage_and_what_follows(
         ("isic/tables.py", {"table1": 1}),
         ("isic/segmenter.py", SEGMENTER),
         ("isic/masks.py", MASKS),
-        (
-            "isic/nmf.py",  # maps of any kind come from one command, which can read directions
-            {"directions": 2, **MASKS, "maps": 3, "boxes": 3, "scores": 3},
-        ),
+        ("isic/nmf.py", {"directions": 2, **MASKS}),
     ],
 )
 def test_code_reruns_its_stage_and_what_follows(
@@ -225,6 +222,24 @@ def test_what_snakemake_prints_runs_by_hand(workflow: Workflow):
         assert again.returncode == 0, again.stdout
     assert table.read_bytes() == before
     assert workflow.planned() == {}
+
+
+def test_labels_alone_end_with_boxes_and_a_table_that_says_so(workflow: Workflow):
+    """A folder of class folders without boxes and without test images."""
+    source, mine = workflow.folder / "results" / "birds" / "source", workflow.folder / "mine"
+    shutil.copytree(source / "train", mine / "train")
+    dataset = {**TINY, "source": {"type": "folder", "root": "mine"}, "features": {"shards": 1}}
+    table = "results/mine/table1.csv"
+    done = workflow.run(table, changes={"mine": dataset})
+    assert done.returncode == 0, done.stdout
+    assert "nothing to score: no boxes" in done.stdout
+    rows = pd.read_csv(workflow.folder / table)
+    assert list(rows["model"]) == ["CAM", "BASE", "ISIC (this run)"]
+    assert rows[["top1_loc", "top5_loc", "gt_known"]].isna().all(axis=None)
+    boxes = pd.read_csv(workflow.folder / "results" / "mine" / RUNS[-1] / "boxes.csv")
+    assert set(boxes["image_id"]) <= {
+        path.relative_to(mine).as_posix() for path in mine.glob("train/*/*.jpg")
+    }
 
 
 @pytest.mark.parametrize(
