@@ -302,6 +302,7 @@ def features(
     output: Output,
     shard: Annotated[int, typer.Option(min=0, help="Which shard of classes.")] = 0,
     shards: Annotated[int, typer.Option(min=1, help="Shards in all.")] = 1,
+    crop: Crop = 224,
     precision: Precision = "float32",
 ) -> None:
     """Write the fused feature maps of one shard's training images."""
@@ -325,10 +326,10 @@ def features(
     pixels = load_images(images, table)[chosen]
     write_features(
         output,
-        fused_maps(network, pixels, precision),
+        fused_maps(network, pixels, crop, precision),
         table["image_id"].to_numpy()[chosen],
         labels[chosen],
-        provenance({"shard": shard, "shards": shards}, [index, images, classifier]),
+        provenance({"shard": shard, "shards": shards, "crop": crop}, [index, images, classifier]),
     )
 
 
@@ -580,9 +581,9 @@ def maps(
     relative = kind != "segmenter"
     views = {
         view: localisation_maps(
-            model, pixels, function, crop=side, relative=relative, precision=precision
+            model, pixels, function, side=crop, view=view, relative=relative, precision=precision
         )
-        for view, side in (("full", None), ("crop", crop))
+        for view in ("full", "crop")
     }
     attributes = provenance({"kind": kind, "crop": crop}, [index, images, network])
     attributes |= {"resize": pixels.shape[1], "crop": crop, "relative": relative, "kind": kind}

@@ -12,6 +12,7 @@ from isic.artifacts import new_hdf5
 from isic.errors import InputError
 from isic.models.fusion import FusionNetwork
 from isic.training import infer, pick_device
+from isic.views import whole
 
 
 def shard_classes(classes: int, shard: int, shards: int) -> range:
@@ -20,27 +21,31 @@ def shard_classes(classes: int, shard: int, shards: int) -> range:
 
 
 def fused_maps(
-    network: FusionNetwork, images: np.ndarray, precision: str = "float32"
+    network: FusionNetwork, images: np.ndarray, side: int, precision: str = "float32"
 ) -> Iterator[np.ndarray]:
-    """F of whole images: (n, R, R, 3) uint8 → batches of (b, ⌈R/8⌉, ⌈R/8⌉, N) float16, ≥ 0.
+    """F of whole images, resized to `side`²: batches of (b, ⌈side/8⌉, ⌈side/8⌉, N) float16, ≥ 0.
 
     A value beyond float16's range becomes its largest, 65,504: a network whose batch-norm
     statistics have not settled has a few such places, and to cut them off moves no direction.
 
+    Args:
+        images: (n, R, R, 3) uint8.
+        side: of the training's crops, pixels.
+
     Raises:
-        InputError: a value is not finite, or the maps' size is not ⌈R/8⌉.
+        InputError: a value is not finite, or the maps' size is not ⌈side/8⌉.
     """
     network.to(pick_device(), memory_format=torch.channels_last)
-    side = -(-images.shape[1] // 8)
+    size = -(-side // 8)
 
     def features(x, _):
-        return network.features(x).permute(0, 2, 3, 1)
+        return network.features(whole(x, side)).permute(0, 2, 3, 1)
 
     for batch in infer(images, features, precision=precision):
-        if batch.shape[1:3] != (side, side):
+        if batch.shape[1:3] != (size, size):
             raise InputError(
                 f"feature maps of {network.backbone.name} are {batch.shape[1]}×{batch.shape[2]}, "
-                f"not {side}×{side}: set images.resize to a multiple of 32."
+                f"not {size}×{size}: set images.crop to a multiple of 32."
             )
         if not np.isfinite(batch).all():
             raise InputError(

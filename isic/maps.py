@@ -1,7 +1,7 @@
 """Localisation maps of images: CAM (Eq. 7), NMF (Section 3.5) and the segmenter's (3.6).
 
-Each image is seen twice: whole, for boxes in its own pixels, and as its centre crop, the view of
-the paper's test (Section 4.1).
+Each image is seen twice, at the side of the training's crops: whole, for boxes in its own pixels,
+and as its centre crop, the view of the paper's test (Section 4.1).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from isic.models.fusion import FusionNetwork, PlainNetwork, class_activation_maps
 from isic.training import infer, pick_device
+from isic.views import whole
 
 MapFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -65,20 +66,27 @@ def localisation_maps(
     images: np.ndarray,
     function: MapFunction,
     *,
-    crop: int | None,
+    side: int,
+    view: str,
     relative: bool,
     precision: str = "float32",
 ) -> np.ndarray:
-    """Maps of whole images (crop None) or of their centre crops: (n, h, w) float16 in [0, 1].
+    """Maps of one view of each image: (n, h, w) float16 in [0, 1].
 
     Args:
         images: (n, R, R, 3) uint8.
-        crop: side of the centre crop in pixels.
+        side: of the view in pixels.
+        view: `full`, the whole image resized to the side, or `crop`, its centre as it is.
         relative: divide each map by its own maximum (CAM and NMF, whose scale means nothing); the
             segmenter's map is a probability and stays as it is.
     """
     network.to(pick_device(), memory_format=torch.channels_last)
-    batches = infer(images, function, crop=crop, precision=precision)
+
+    def seen(x: Tensor, rows: Tensor) -> Tensor:
+        return function(whole(x, side) if view == "full" else x, rows)
+
+    crop = side if view == "crop" else None
+    batches = infer(images, seen, crop=crop, precision=precision)
     maps = np.concatenate(list(batches))
     if relative:
         peak = maps.max((1, 2), keepdims=True)

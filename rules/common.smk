@@ -242,7 +242,11 @@ def similarity_options(wildcards):
 
 def features_options(wildcards):
     own = settings(wildcards)
-    swept = {"shard": wildcards.shard, "precision": own["classifier"]["precision"]}
+    swept = {
+        "shard": wildcards.shard,
+        "crop": own["images"]["crop"],
+        "precision": own["classifier"]["precision"],
+    }
     return options(own["features"] | swept)
 
 

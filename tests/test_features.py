@@ -33,7 +33,7 @@ def network() -> FusionNetwork:
 
 def test_fused_maps_are_the_networks(network: FusionNetwork) -> None:
     images = pictures(35, 40)  # more than one batch
-    batches = list(fused_maps(network, images))
+    batches = list(fused_maps(network, images, images.shape[1]))
     assert len(batches) > 1
     found = np.concatenate(batches)
     assert found.dtype == np.float16
@@ -49,7 +49,7 @@ def test_values_beyond_float16_are_cut_off(network: FusionNetwork) -> None:
     with torch.no_grad():
         for reduce in network.fusion.reduce:
             reduce[1].bias[:3] = 100
-    (found,) = fused_maps(network, pictures(2, 64))
+    (found,) = fused_maps(network, pictures(2, 64), 64)
     assert (found[..., :3] == 65504).all()
     assert found[..., 3:].max() < 65504
 
@@ -58,14 +58,14 @@ def test_values_that_are_not_finite_are_refused(network: FusionNetwork) -> None:
     with torch.no_grad():
         network.fusion.reduce[0][1].bias[2] = float("nan")
     with pytest.raises(InputError, match=r"not finite.*learning_rate"):
-        list(fused_maps(network, pictures(2, 64)))
+        list(fused_maps(network, pictures(2, 64), 64))
 
 
 def test_a_wrong_feature_size_is_refused() -> None:
     torch.manual_seed(0)
     network = FusionNetwork("densenet121", None, channels=2, outputs=2).eval()  # rounds down
     with pytest.raises(InputError, match=r"densenet121 are 4×4, not 5×5.*multiple of 32"):
-        list(fused_maps(network, pictures(1, 36)))
+        list(fused_maps(network, pictures(1, 36), 36))
 
 
 def test_a_shard_holds_what_it_was_given(tmp_path: Path) -> None:

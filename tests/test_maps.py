@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from networks import fusion_network, pictures, plain_network
+from PIL import Image
 
 from isic.data.batches import normalised
 from isic.maps import cam, localisation_maps, nmf, segmenter
@@ -11,6 +12,7 @@ from isic.models.fusion import FusionNetwork, logits
 from isic.recognizer import best_classes
 from isic.training import infer, pick_device
 
+BILINEAR = Image.Resampling.BILINEAR
 IMAGES = pictures(34, 64)  # two batches
 LABELS = np.arange(34) % 3
 
@@ -36,7 +38,9 @@ def divided(maps: np.ndarray) -> np.ndarray:
 def test_cam_of_each_images_class(network: FusionNetwork) -> None:
     with torch.no_grad():
         network.head.weight.abs_()  # a map above zero for every class
-    found = localisation_maps(network, IMAGES, cam(network, LABELS), crop=None, relative=True)
+    found = localisation_maps(
+        network, IMAGES, cam(network, LABELS), side=64, view="full", relative=True
+    )
     assert found.dtype == np.float16
     assert found.shape == (34, 8, 8)
     weight = network.head.weight.detach().cpu().numpy()[LABELS, :, 0, 0]
@@ -46,7 +50,9 @@ def test_cam_of_each_images_class(network: FusionNetwork) -> None:
 
 def test_cam_of_the_last_stage() -> None:
     network = plain_network()
-    found = localisation_maps(network, IMAGES, cam(network, LABELS), crop=None, relative=True)
+    found = localisation_maps(
+        network, IMAGES, cam(network, LABELS), side=64, view="full", relative=True
+    )
     assert found.shape == (34, 2, 2)
     assert found.min() >= 0
     assert set(found.max((1, 2))) <= {0, 1}
@@ -56,22 +62,41 @@ def test_cam_of_the_last_stage() -> None:
 def test_nmf_of_each_images_class(network: FusionNetwork, compress: float) -> None:
     directions = np.random.default_rng(1).random((3, 6))
     function = nmf(network, directions, compress, LABELS)
-    found = localisation_maps(network, IMAGES, function, crop=None, relative=True)
+    found = localisation_maps(network, IMAGES, function, side=64, view="full", relative=True)
     maps = np.einsum("nhwc,nc->nhw", fused(network, IMAGES) ** compress, directions[LABELS])
     np.testing.assert_allclose(found, divided(maps), atol=1e-3)
 
 
 def test_the_centre_crop_is_a_view_of_its_own(network: FusionNetwork) -> None:
     function = nmf(network, np.ones((3, 6)), 1.0, LABELS)
-    found = localisation_maps(network, IMAGES, function, crop=48, relative=True)
+    found = localisation_maps(network, IMAGES, function, side=48, view="crop", relative=True)
     assert found.shape == (34, 6, 6)
     expected = divided(fused(network, IMAGES[:, 8:56, 8:56]).sum(3))
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+def test_the_full_view_is_the_whole_image_at_the_side_of_the_crops(network: FusionNetwork) -> None:
+    large = pictures(3, 96)
+    small = np.stack([np.asarray(Image.fromarray(i).resize((64, 64), BILINEAR)) for i in large])
+
+    def red(x: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return x[:, 0]
+
+    settings = {"side": 64, "view": "full", "relative": False}
+    found = localisation_maps(network, large, red, **settings)
+    assert found.shape == (3, 64, 64)
+    expected = normalised(torch.from_numpy(small))[:, 0].numpy()
+    np.testing.assert_allclose(found, expected, atol=0.02)  # Pillow rounds to whole values
+    centre = localisation_maps(network, large, red, **settings | {"view": "crop"})
+    expected = normalised(torch.from_numpy(large[:, 16:80, 16:80].copy()))[:, 0].numpy()
+    np.testing.assert_allclose(centre, expected, atol=0.01)
+
+
 def test_the_segmenters_map_is_a_probability() -> None:
     network = fusion_network(outputs=1)
-    found = localisation_maps(network, IMAGES, segmenter(network), crop=None, relative=False)
+    found = localisation_maps(
+        network, IMAGES, segmenter(network), side=64, view="full", relative=False
+    )
     head = network.head.cpu()
     scores = fused(network, IMAGES) @ head.weight[0, :, 0, 0].detach().double().numpy()
     expected = 1 / (1 + np.exp(-(scores + head.bias.item())))
@@ -83,7 +108,7 @@ def test_a_map_of_zeros_stays_zero(network: FusionNetwork) -> None:
     directions = np.ones((3, 6))
     directions[1] = 0  # a dead class
     function = nmf(network, directions, 1.0, LABELS)
-    found = localisation_maps(network, IMAGES[:6], function, crop=None, relative=True)
+    found = localisation_maps(network, IMAGES[:6], function, side=64, view="full", relative=True)
     assert not found[LABELS[:6] == 1].any()
     assert (found[LABELS[:6] != 1].max((1, 2)) == 1).all()
 
