@@ -105,6 +105,20 @@ def test_equal_vectors_cost_nothing() -> None:
     assert loss.item() == 0
 
 
+def test_icfs_by_the_spread_cannot_be_lowered_by_shrinking_or_a_common_direction() -> None:
+    x = torch.randn(8, 5, dtype=torch.float64, requires_grad=True)
+    labels, similar = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]), torch.eye(4, dtype=torch.bool)
+    value = icfs_loss(scaled(x, "spread"), labels, similar)
+    for other in (x / 100, x + 7):
+        torch.testing.assert_close(icfs_loss(scaled(other, "spread"), labels, similar), value)
+    (gradient,) = torch.autograd.grad(value, x)
+    assert (gradient * x).sum().item() == pytest.approx(0, abs=1e-9)
+    # All pairs similar: the distance of similar images is that of any two, whatever the features.
+    everything = torch.ones(8, 8, dtype=torch.bool)
+    single = icfs_loss(scaled(x, "spread"), torch.arange(8), everything)
+    assert single.item() == pytest.approx(1)
+
+
 def test_scaled() -> None:
     x = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
     assert scaled(x, "none") is x
@@ -117,5 +131,5 @@ def test_scaled() -> None:
     norm = x.detach().square().sum(1).mean().sqrt()
     torch.testing.assert_close(gradient, torch.ones_like(x) / norm)
     assert torch.isfinite(scaled(torch.zeros(2, 3), "batch")).all()
-    with pytest.raises(InputError, match="none, l2 or batch"):
+    with pytest.raises(InputError, match="none, l2, batch or spread"):
         scaled(x, "unit")

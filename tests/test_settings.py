@@ -107,8 +107,8 @@ def test_all_problems_are_told_at_once():
 
 def test_a_default_that_is_missing_is_named():
     config = merge(CONFIG, {})
-    config["defaults"] = {**CONFIG["defaults"], "masks": {"background": 0.01}}
-    with pytest.raises(InputError, match=r"datasets\.birds\.masks\.foreground: missing"):
+    config["defaults"] = {**CONFIG["defaults"], "similarity": {}}
+    with pytest.raises(InputError, match=r"datasets\.birds\.similarity\.dimensions: missing"):
         check(config, SCHEMA)
 
 
