@@ -226,19 +226,20 @@ def test_what_snakemake_prints_runs_by_hand(workflow: Workflow):
 
 def test_labels_alone_end_with_boxes_and_a_table_that_says_so(workflow: Workflow):
     """A folder of class folders without boxes and without test images."""
-    source, mine = workflow.folder / "results" / "birds" / "source", workflow.folder / "mine"
-    shutil.copytree(source / "train", mine / "train")
-    dataset = {**TINY, "source": {"type": "folder", "root": "mine"}, "features": {"shards": 1}}
-    table = "results/mine/table1.csv"
-    done = workflow.run(table, changes={"mine": dataset})
+    source = workflow.folder / "results" / "birds" / "source"
+    labelled = workflow.folder / "labelled"
+    shutil.copytree(source / "train", labelled / "train")
+    dataset = {**TINY, "source": {"type": "folder", "root": "labelled"}, "features": {"shards": 1}}
+    table = "results/labelled/table1.csv"
+    done = workflow.run(table, changes={"labelled": dataset})
     assert done.returncode == 0, done.stdout
     assert "nothing to score: no boxes" in done.stdout
     rows = pd.read_csv(workflow.folder / table)
     assert list(rows["model"]) == ["CAM", "BASE", "ISIC (this run)"]
     assert rows[["top1_loc", "top5_loc", "gt_known"]].isna().all(axis=None)
-    boxes = pd.read_csv(workflow.folder / "results" / "mine" / RUNS[-1] / "boxes.csv")
+    boxes = pd.read_csv(workflow.folder / "results" / "labelled" / RUNS[-1] / "boxes.csv")
     assert set(boxes["image_id"]) <= {
-        path.relative_to(mine).as_posix() for path in mine.glob("train/*/*.jpg")
+        path.relative_to(labelled).as_posix() for path in labelled.glob("train/*/*.jpg")
     }
 
 
