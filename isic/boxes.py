@@ -19,6 +19,7 @@ from scipy import ndimage
 from isic.artifacts import open_hdf5, strings
 from isic.data.index import evaluated
 from isic.errors import InputError
+from isic.interpolation import upsample
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 WITHIN_MASK = np.zeros((3, 3, 3), int)  # what connects: pixels of one mask, also at corners
@@ -88,39 +89,6 @@ def iou(boxes_a: np.ndarray, boxes_b: np.ndarray, plus_one: bool = False) -> np.
     return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
 
 
-def _stretch(maps: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Linear interpolation along an axis to `size`, pixel centres at k + 0.5."""
-    length = maps.shape[axis]
-    source = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
-    low = source.astype(int)
-    share = np.expand_dims((source - low).astype(np.float32), tuple(range(1, maps.ndim - axis)))
-    before = maps.take(low, axis)
-    result = maps.take(np.minimum(low + 1, length - 1), axis)
-    result -= before
-    result *= share
-    result += before
-    return result
-
-
-def upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Maps (n, h, w) resized bilinearly to `size` = (H, W), float32 (n, H, W).
-
-    Gives what torch's `interpolate(mode="bilinear", align_corners=False)` gives.
-
-    Raises:
-        InputError: a value is negative or not finite.
-    """
-    maps = np.asarray(maps, np.float32)
-    bad = ~(np.isfinite(maps) & (maps >= 0)).all((1, 2))
-    if bad.any():
-        raise InputError(
-            f"map {int(bad.argmax())} of {len(maps)} holds a negative, infinite or NaN value: "
-            "the network that made it is broken, train it again"
-        )
-    # Not as matrix products: BLAS threads on such small ones wait for each other on busy machines.
-    return _stretch(_stretch(maps, size[0], 1), size[1], 2)
-
-
 class Components(NamedTuple):
     """Components of a stack of masks, in order of mask, then of first pixel."""
 
@@ -157,21 +125,17 @@ def boxes_from_maps(
     maps: np.ndarray,
     threshold: float,
     size: tuple[int, int],
-    relative: bool,
     all_components: bool = False,
 ) -> Boxes:
     """Cut maps (n, h, w) and box what is above the cut, in pixels of a view of `size` = (H, W).
 
-    Each map is resized to `size`, divided by its own maximum if `relative`, cut (`> threshold`),
-    and its largest 8-connected component boxed; all of them with `all_components`. An all-zero
-    map gives none.
+    Each map is resized to `size`, cut (`> threshold`), and its largest 8-connected component boxed;
+    all of them with `all_components`. A map nowhere above the cut gives none.
 
     Raises:
         InputError: a value is negative or not finite.
     """
     full = upsample(maps, size)
-    if relative:
-        full = full / np.maximum(full.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
     found = components(full > np.float32(threshold))
     mean = np.bincount(found.labels.ravel(), full.ravel(), len(found.area) + 1)[1:] / found.area
     chosen = slice(None) if all_components else found.largest()
@@ -183,7 +147,7 @@ class Maps(NamedTuple):
 
     file: h5py.File
     rows: np.ndarray  # (n,) for each map, the place of its image
-    relative: bool
+    relative: bool  # a map's scale tells nothing between images
     views: dict[str, View]  # `full` and `crop`
 
     def batches(self, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -221,8 +185,8 @@ def extract(
 
     Args:
         index: the index table; its test rows count, or all where there is none.
-        maps_file: maps.h5, whose attribute `relative` says what `threshold` is a share of.
-        threshold: the cut, 0 … 1.
+        maps_file: maps.h5.
+        threshold: the cut, in the unit of the maps.
 
     Returns:
         Two tables `image_id, x0, y0, x1, y1, score` in original pixels, in the order of the
@@ -244,7 +208,7 @@ def _extract(maps: Maps, name: str, images: pd.DataFrame, threshold: float) -> p
     tables = []
     for rows, batch in maps.batches(name):
         try:
-            found = boxes_from_maps(batch, threshold, (view.side, view.side), maps.relative)
+            found = boxes_from_maps(batch, threshold, (view.side, view.side))
         except InputError as error:
             raise InputError(
                 f"{maps.file.filename}, `{name}`, from row {rows[0]}: {error}"

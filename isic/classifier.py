@@ -39,25 +39,29 @@ def train_classifier(
         settings: as `isic.training.train` takes them.
 
     Returns:
-        Curves, one row an epoch: ce, icfs (unweighted; measured at λ = 0 too, then within classes
-        alone), accuracy in [0, 1], norm (root mean square of the image vectors' lengths).
+        Curves, one row an epoch: ce, icfs (unweighted), intra (Eq. 5 within classes alone, j = i,
+        as a share of the distance of any two images of the batch: the same measure whatever λ, γ
+        and `normalize` are; at λ = 0 it is all that icfs is), accuracy in [0, 1], norm (root mean
+        square of the image vectors' lengths).
     """
     device = pick_device()
     target = torch.tensor(labels).to(device)
     classes = int(labels.max()) + 1
-    pairs = np.eye(classes, dtype=bool) if similar is None else similar
-    pairs = torch.from_numpy(pairs).to(device)
+    within = torch.eye(classes, dtype=torch.bool, device=device)
+    pairs = within if similar is None else torch.from_numpy(similar).to(device)
 
     def losses(x: Tensor, rows: Tensor, _: Tensor | None, progress: float) -> dict[str, Tensor]:
         fused, class_maps = network(x)
         y, scores, vectors = target[rows], logits(class_maps), image_vectors(fused)
         ce = functional.cross_entropy(scores, y)
-        icfs = icfs_loss(scaled(vectors, normalize), y, pairs)
+        intra = icfs_loss(scaled(vectors.detach(), "spread"), y, within)
+        icfs = icfs_loss(scaled(vectors, normalize), y, pairs) if lam else intra
         weight = lam * min(1.0, progress / warmup) if warmup else lam
         return {
             "loss": ce + weight * icfs if lam else ce,
             "ce": ce,
             "icfs": icfs,
+            "intra": intra,
             "accuracy": (scores.argmax(1) == y).float().mean(),
             "norm": vectors.square().sum(1).mean().sqrt(),
         }

@@ -44,6 +44,7 @@ Dropout = Annotated[float, typer.Option(min=0, max=1, help="Dropout before the c
 BatchSize = Annotated[int, typer.Option(min=2, help="Images a batch.")]
 Precision = Annotated[str, typer.Option(help="float32 or bf16.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+TensorBoard = Annotated[Path | None, typer.Option(help="Folder for TensorBoard; none: no file.")]
 
 
 @app.command()
@@ -237,6 +238,7 @@ def classifier(
     images_per_class: Annotated[int, typer.Option(min=1, help="K, images a class.")] = 4,
     precision: Precision = "float32",
     seed: Seed = 0,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Train the classifier with L_CE + λ·L_ICFS (Section 3.4)."""
     import torch
@@ -245,6 +247,7 @@ def classifier(
     from isic.classifier import collapse, train_classifier
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
+    from isic.events import event_log
     from isic.models.files import save_network
     from isic.models.fusion import FusionNetwork
     from isic.similarity import similar_classes
@@ -268,27 +271,29 @@ def classifier(
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": len(names), "dropout": dropout}
     network = FusionNetwork(weights=weights, **shape)
-    history = train_classifier(
-        network,
-        pixels,
-        labels,
-        similar,
-        lam=lam,
-        normalize=normalize,
-        warmup=warmup,
-        classes_per_batch=classes_per_batch,
-        images_per_class=images_per_class,
-        crop=crop,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        backbone_learning_rate=backbone_learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        precision=precision,
-        seed=seed,
-    )
+    with event_log(tensorboard, "classifier") as log:
+        history = train_classifier(
+            network,
+            pixels,
+            labels,
+            similar,
+            lam=lam,
+            normalize=normalize,
+            warmup=warmup,
+            classes_per_batch=classes_per_batch,
+            images_per_class=images_per_class,
+            crop=crop,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            backbone_learning_rate=backbone_learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            precision=precision,
+            seed=seed,
+            log=log,
+        )
     if reason := collapse(history, len(names)):
-        print(f"warning: training collapsed: {reason}. Lower lam, set normalize: batch, or warmup.")
+        print(f"warning: training collapsed: {reason}. Lower lam, or set normalize: spread.")
     write_csv(history, curves)
     inputs = [p for p in (index, images, similarity, weights) if p is not None]
     save_network(output, network, {"kind": "fusion", **shape}, provenance(settings, inputs))
@@ -371,11 +376,11 @@ def masks(
     output: Output,
     size: Annotated[int, typer.Option(min=32, help="R: side of a mask, pixels.")] = 256,
     foreground: Annotated[
-        float, typer.Option(min=0, max=1, help="Object: above this share of the map's maximum.")
-    ] = 0.25,
+        float, typer.Option(min=0, help="Object: above this multiple of the class's mean.")
+    ] = 1.5,
     background: Annotated[
-        float, typer.Option(min=0, max=1, help="Background: below this share of it.")
-    ] = 0.01,
+        float, typer.Option(min=0, help="Background: below this multiple of it.")
+    ] = 1.0,
 ) -> None:
     """Write the pseudo-masks of one shard's training images."""
     from isic.artifacts import open_hdf5, provenance
@@ -417,6 +422,7 @@ def segmenter(
     batch_size: BatchSize = 64,
     precision: Precision = "float32",
     seed: Seed = 0,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Train the class-agnostic segmenter on the pseudo-masks (Section 3.6)."""
     import torch
@@ -424,6 +430,7 @@ def segmenter(
     from isic.artifacts import provenance, write_csv
     from isic.data.index import read_index, trained
     from isic.data.pack import load_images
+    from isic.events import event_log
     from isic.masks import read_masks
     from isic.models.files import save_network
     from isic.models.fusion import FusionNetwork
@@ -437,20 +444,22 @@ def segmenter(
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": 1}
     network = FusionNetwork(weights=weights, **shape)
-    history = train_segmenter(
-        network,
-        pixels,
-        targets,
-        crop=crop,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        backbone_learning_rate=backbone_learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        batch_size=batch_size,
-        precision=precision,
-        seed=seed,
-    )
+    with event_log(tensorboard, "segmenter") as log:
+        history = train_segmenter(
+            network,
+            pixels,
+            targets,
+            crop=crop,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            backbone_learning_rate=backbone_learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            precision=precision,
+            seed=seed,
+            log=log,
+        )
     write_csv(history, curves)
     inputs = [p for p in (index, images, *masks, weights) if p is not None]
     save_network(output, network, {"kind": "fusion", **shape}, provenance(settings, inputs))
@@ -474,6 +483,7 @@ def recognizer(
     batch_size: BatchSize = 64,
     precision: Precision = "float32",
     seed: Seed = 0,
+    tensorboard: TensorBoard = None,
 ) -> None:
     """Train a plain classification network: it names classes, and gives the usual CAM."""
     import torch
@@ -481,6 +491,7 @@ def recognizer(
     from isic.artifacts import provenance, write_csv
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
+    from isic.events import event_log
     from isic.models.files import save_network
     from isic.models.fusion import PlainNetwork
     from isic.recognizer import train_recognizer
@@ -492,20 +503,22 @@ def recognizer(
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "outputs": len(classes(table)), "dropout": dropout}
     network = PlainNetwork(weights=weights, **shape)
-    history = train_recognizer(
-        network,
-        pixels,
-        labels,
-        crop=crop,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        backbone_learning_rate=backbone_learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        batch_size=batch_size,
-        precision=precision,
-        seed=seed,
-    )
+    with event_log(tensorboard, "recognizer") as log:
+        history = train_recognizer(
+            network,
+            pixels,
+            labels,
+            crop=crop,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            backbone_learning_rate=backbone_learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            precision=precision,
+            seed=seed,
+            log=log,
+        )
     write_csv(history, curves)
     inputs = [p for p in (index, images, weights) if p is not None]
     save_network(output, network, {"kind": "plain", **shape}, provenance(settings, inputs))
@@ -557,40 +570,49 @@ def maps(
     crop: Crop = 224,
     precision: Precision = "float32",
 ) -> None:
-    """Localisation maps of the test images, whole and centre crop."""
+    """Localisation maps of the test images, whole and centre crop.
+
+    Units: a plain network's CAM is a share of the map's own maximum, a fused network's CAM a
+    multiple of the map's own mean, NMF a multiple of the mean of the class's training maps, the
+    segmenter's a probability.
+    """
+    import numpy as np
+
     from isic.artifacts import new_hdf5, provenance
     from isic.data.index import class_ids, classes, evaluated, read_index
     from isic.data.pack import load_images
-    from isic.maps import cam, localisation_maps, nmf
+    from isic.maps import cam, in_unit, localisation_maps, nmf
     from isic.maps import segmenter as segmenter_maps
     from isic.models.files import load_network
+    from isic.models.fusion import FusionNetwork
     from isic.projection import read_directions
 
     table = read_index(index)
     chosen = evaluated(table)
     pixels, labels = load_images(images, table)[chosen], class_ids(table)[chosen]
     model, _ = load_network(network)
+    unit = None
     if kind == "cam":
         function = cam(model, labels)
+        unit = "mean" if isinstance(model, FusionNetwork) else "maximum"
     elif kind == "nmf":
         function = nmf(model, *read_directions(directions or [], len(classes(table))), labels)
     elif kind == "segmenter":
         function = segmenter_maps(model)
     else:
         raise InputError(f"--kind {kind}: must be cam, nmf or segmenter.")
-    relative = kind != "segmenter"
-    views = {
-        view: localisation_maps(
-            model, pixels, function, side=crop, view=view, relative=relative, precision=precision
-        )
-        for view in ("full", "crop")
-    }
+    units = {"cam": f"the map's {unit}", "nmf": "mean of the class's maps", "segmenter": "sigmoid"}
     attributes = provenance({"kind": kind, "crop": crop}, [index, images, network])
-    attributes |= {"resize": pixels.shape[1], "crop": crop, "relative": relative, "kind": kind}
-    with new_hdf5(output, {**attributes, "axes": "image, y, x"}) as file:
+    attributes |= {"resize": pixels.shape[1], "crop": crop, "units": units[kind], "kind": kind}
+    attributes |= {"relative": kind != "segmenter", "axes": "image, y, x"}
+    with new_hdf5(output, attributes) as file:
         file["image_id"] = table["image_id"].to_numpy()[chosen].astype(object)
-        for view, values in views.items():
-            file[view] = values
+        for view in ("full", "crop"):
+            values = localisation_maps(
+                model, pixels, function, side=crop, view=view, precision=precision
+            )
+            values = in_unit(values, unit) if unit else values
+            file[view] = values.clip(max=np.finfo(np.float16).max).astype(np.float16)
 
 
 Protocols = Annotated[str, typer.Option(help="Names from crop, resize, original, by commas.")]
@@ -606,7 +628,7 @@ def boxes(
     output: Annotated[Path, typer.Argument(help="CSV to write: boxes from whole images.")],
     crop_output: Annotated[Path, typer.Argument(help="CSV to write: boxes from centre crops.")],
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Cut: of the maximum, or of the sigmoid.")
+        float, typer.Option(min=0, help="Cut, in the unit of the maps: `isic maps --help`.")
     ] = 0.5,
 ) -> None:
     """Boxes of the test images: cut, largest component, its bounding box."""
@@ -634,6 +656,8 @@ def scores(
     backbone: Backbone,
     threshold_rule: Annotated[str, typer.Option(help="How the cut was chosen, in words.")],
     seed: Seed = 0,
+    lam: Annotated[float | None, typer.Option(help="λ of the network's training.")] = None,
+    gamma: Annotated[float | None, typer.Option(help="γ of the network's training.")] = None,
     protocols: Protocols = "crop,resize,original",
     resize: Resize = 256,
     crop: Crop = 224,
@@ -656,6 +680,8 @@ def scores(
         backbone=backbone,
         threshold=threshold_rule,
         seed=seed,
+        lam=lam,
+        gamma=gamma,
         protocols=protocols.split(","),
         resize=resize,
         crop=crop,
@@ -710,6 +736,27 @@ def table1(
 
 
 @app.command()
+def ablation(
+    scores: Annotated[list[Path], typer.Argument(help="scores.json of each row and seed.")],
+    output: Output,
+    seeds: Annotated[Path, typer.Argument(help="CSV to write: each seed's own figures.")],
+    table: Annotated[int, typer.Option(min=2, max=4, help="2: components, 3: λ, 4: γ.")],
+    published: Annotated[
+        str, typer.Option(help="Whose published rows to print too: cub or none.")
+    ] = "none",
+) -> None:
+    """Table 2, 3 or 4: mean and standard deviation over the seeds (Section 4.3)."""
+    from isic.artifacts import write_csv
+    from isic.tables import ablation as ablation_table
+    from isic.tables import format_table, read_scores
+
+    means, each = ablation_table(read_scores(scores), table, published)
+    write_csv(each, seeds)
+    write_csv(means, output)
+    print(format_table(means))
+
+
+@app.command()
 def figure_localization(
     index: Index,
     images: Images,
@@ -734,6 +781,27 @@ def figure_localization(
     figure = localization(table, load_images(images, table), read_truth(truth), runs, rows)
     with atomic(output) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
+
+
+@app.command()
+def summary(
+    folder: Annotated[Path, typer.Argument(help="results/DATASET: what the run left.")],
+    output: Output,
+    settings: Annotated[str, typer.Option(help="The data set's settings, to show: JSON.")] = "{}",
+) -> None:
+    """One page on a run: counts, tables, warnings, times and memory, settings, versions."""
+    import json
+
+    from isic.artifacts import atomic
+    from isic.report import summarize
+
+    try:
+        shown = json.loads(settings)
+    except ValueError as error:
+        raise InputError(f"--settings: no JSON ({error}).") from error
+    page = summarize(folder, shown)
+    with atomic(output) as part:
+        part.write_text(page, encoding="utf-8")
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def cam(network: FusionNetwork | PlainNetwork, labels: np.ndarray) -> MapFunctio
 def nmf(
     network: FusionNetwork, directions: np.ndarray, compress: float, labels: np.ndarray
 ) -> MapFunction:
-    """M = F·θ2ᵀ with the direction of each image's class.
+    """M = F·θ2ᵀ with the direction of each image's class; 1 is the mean of the class's maps.
 
     Args:
         directions: (C, N) float, ≥ 0.
@@ -61,6 +61,16 @@ def segmenter(network: FusionNetwork) -> MapFunction:
     return maps
 
 
+def in_unit(maps: np.ndarray, unit: str) -> np.ndarray:
+    """Each map (n, h, w) divided by its own `maximum` or `mean`; a map of zeros stays one.
+
+    CAM's scale means nothing between images. The maximum is the usual unit; that of a product of
+    three scales is a rare peak, and the mean the steadier one (docs/results.md).
+    """
+    own = {"maximum": np.max, "mean": np.mean}[unit](maps, (1, 2), keepdims=True)
+    return np.divide(maps, own, out=np.zeros_like(maps), where=own > 0)
+
+
 def localisation_maps(
     network: torch.nn.Module,
     images: np.ndarray,
@@ -68,17 +78,14 @@ def localisation_maps(
     *,
     side: int,
     view: str,
-    relative: bool,
     precision: str = "float32",
 ) -> np.ndarray:
-    """Maps of one view of each image: (n, h, w) float16 in [0, 1].
+    """Maps of one view of each image: (n, h, w) float32, ≥ 0.
 
     Args:
         images: (n, R, R, 3) uint8.
         side: of the view in pixels.
         view: `full`, the whole image resized to the side, or `crop`, its centre as it is.
-        relative: divide each map by its own maximum (CAM and NMF, whose scale means nothing); the
-            segmenter's map is a probability and stays as it is.
     """
     network.to(pick_device(), memory_format=torch.channels_last)
 
@@ -87,8 +94,4 @@ def localisation_maps(
 
     crop = side if view == "crop" else None
     batches = infer(images, seen, crop=crop, precision=precision)
-    maps = np.concatenate(list(batches))
-    if relative:
-        peak = maps.max((1, 2), keepdims=True)
-        maps = np.divide(maps, peak, out=np.zeros_like(maps), where=peak > 0)
-    return maps.astype(np.float16)
+    return np.concatenate(list(batches))

@@ -10,48 +10,33 @@ import numpy as np
 
 from isic.artifacts import new_hdf5, open_hdf5, strings
 from isic.errors import InputError
+from isic.interpolation import upsample
 from isic.projection import compressed, project
 
 OBJECT, BACKGROUND, LEFT_OUT = 1, 0, 255
 
 
-def interpolation(source: int, target: int) -> np.ndarray:
-    """The matrix of bilinear interpolation along one axis, pixel centres aligned: (target, source)
-    float32, rows sum to 1."""
-    centre = (np.arange(target) + 0.5) * source / target - 0.5
-    centre = centre.clip(0, source - 1)
-    low = np.floor(centre).astype(int)
-    high = np.minimum(low + 1, source - 1)
-    matrix = np.zeros((target, source), np.float32)
-    rows = np.arange(target)
-    np.add.at(matrix, (rows, low), 1 - (centre - low))
-    np.add.at(matrix, (rows, high), centre - low)
-    return matrix
-
-
 def pseudo_mask(map_: np.ndarray, size: int, *, foreground: float, background: float) -> np.ndarray:
     """One map → one mask of three values.
 
-    The map is divided by its own maximum; above `foreground` is object, below `background` is
-    background, and what lies between is left out of the segmenter's loss.
+    Above `foreground` is object, below `background` is background, and what lies between is left
+    out of the segmenter's loss.
 
     Args:
-        map_: (h, w) float, ≥ 0.
+        map_: (h, w) float, ≥ 0; 1 is the mean of its class's maps (`isic.nmf.class_direction`).
         size: side of the mask in pixels.
-        foreground, background: fractions of the maximum, background ≤ foreground.
+        foreground, background: cuts in the map's unit, background ≤ foreground.
 
     Returns:
-        (size, size) uint8 of 1 (object), 0 (background), 255 (left out). A map that is zero
-        everywhere gives a mask that is left out everywhere: it says nothing.
+        (size, size) uint8 of 1 (object), 0 (background), 255 (left out). A map nowhere above
+        `foreground` gives a mask that is left out everywhere: there is an object in the image, as
+        its label says, and the map does not tell where.
     """
-    peak = map_.max()
-    if peak <= 0:
-        return np.full((size, size), LEFT_OUT, np.uint8)
-    up, across = interpolation(map_.shape[0], size), interpolation(map_.shape[1], size)
-    map_ = up @ (map_ / peak) @ across.T
-    mask = np.full(map_.shape, LEFT_OUT, np.uint8)
-    mask[map_ < background] = BACKGROUND
-    mask[map_ > foreground] = OBJECT
+    full = upsample(map_[None], (size, size))[0]
+    mask = np.full(full.shape, LEFT_OUT, np.uint8)
+    if (full > foreground).any():
+        mask[full < background] = BACKGROUND
+        mask[full > foreground] = OBJECT
     return mask
 
 
@@ -63,7 +48,8 @@ def write_masks(
     attributes: Mapping,
     **cuts: float,
 ) -> np.ndarray:
-    """Write the masks of one shard, an image at a time: `mask` (n, R, R) uint8, `image_id`.
+    """Write the masks of one shard, an image at a time: `mask` (n, R, R) uint8, `image_id`, and
+    `object_share` (n,), the object's share of the mask.
 
     Stored without loss (gzip), a chunk an image.
 
@@ -101,6 +87,7 @@ def write_masks(
             mask = pseudo_mask(project(image, vectors[label]), size, **cuts)
             store[row] = mask
             shares[row] = (mask == OBJECT).mean()
+        file["object_share"] = shares
     return shares
 
 

@@ -8,7 +8,7 @@ number of images T.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import h5py
 import numpy as np
@@ -72,6 +72,9 @@ def class_direction(
 ) -> np.ndarray:
     """The direction of one class from its rows of a shard, read an image at a time.
 
+    A rank-1 factorisation leaves θ2's length open. Here it is the one that gives the class's maps
+    M = F·θ2ᵀ the mean 1, so that one cut serves images, classes and data sets (docs/results.md).
+
     Args:
         features: (n, h, w, N) float16.
         rows: (T,) int, the class's images.
@@ -79,11 +82,21 @@ def class_direction(
         compress: exponent on the features.
 
     Returns:
-        (N,) float64, see `direction_from_gram`.
+        (N,) float64, ≥ 0; the mean of Θ·θ2ᵀ over all positions is 1. All zero where Θ is.
     """
-    images = (compressed(features[row], compress) for row in rows)
+    total = np.zeros(features.shape[-1])
+
+    def images() -> Iterator[np.ndarray]:
+        for row in rows:
+            image = compressed(features[row], compress)
+            total[:] += image.mean((0, 1), dtype=np.float64)
+            yield image
+
     if solver == "gram":
-        return direction_from_gram(gram_matrix(images))
-    if solver == "sklearn":
-        return direction_sklearn(images)
-    raise InputError(f"directions.solver is gram or sklearn, not {solver!r}.")
+        direction = direction_from_gram(gram_matrix(images()))
+    elif solver == "sklearn":
+        direction = direction_sklearn(images())
+    else:
+        raise InputError(f"directions.solver is gram or sklearn, not {solver!r}.")
+    mean = total @ direction / len(rows)
+    return direction / mean if mean > 0 else direction

@@ -139,7 +139,7 @@ def best_overlaps(
     return best
 
 
-def wilson(successes: int, n: int) -> list[float]:
+def wilson(successes: float, n: int) -> list[float]:
     """Wilson's 95 % interval of a share, both ends in percent."""
     z2 = 1.959963984540054**2
     share = successes / n
@@ -191,6 +191,8 @@ def score(
     backbone: str,
     threshold: str,
     seed: int | None = None,
+    lam: float | None = None,
+    gamma: float | None = None,
     protocols: Sequence[str] = PROTOCOLS,
     resize: int = 256,
     crop: int = 224,
@@ -204,20 +206,23 @@ def score(
             `original`) and from the centre crop (for `crop`), at most one an image.
         topk: `class1` … `class5` of every test image, best first.
         threshold: the rule that chose the cut, in words.
+        lam, gamma: λ and γ of the network's training, where it had any.
         resize, crop: pixels of the resized image and of its centre crop.
         maps: maps.h5, for `max_box_acc` and `max_box_acc_v2`, which choose their cuts on the test
             boxes; they are oracles, and `oracles` says so beside them.
 
     Returns:
-        `model`, `backbone`, `source`, `seed`, `threshold`, `images` and `protocols`: for each its
-        `gt_known`, `top1_loc`, `top5_loc` in percent, `…_interval` (Wilson, 95 %), `hits` and
-        `images`. Without any true box `protocols` is empty and `note` says so.
+        `model`, `backbone`, `source`, `seed`, `lam`, `gamma`, `threshold`, `images` and
+        `protocols`: for each its `gt_known`, `top1_loc`, `top5_loc` in percent, `…_interval`
+        (Wilson, 95 %), `hits` and `images`. Without any true box `protocols` is empty and `note`
+        says so.
 
     Raises:
         InputError: an unknown protocol, or tables that do not fit the index.
     """
     known = Truth.of(index, truth)
-    result = _heading(known, model=model, backbone=backbone, seed=seed, threshold=threshold)
+    names = {"model": model, "backbone": backbone, "seed": seed, "lam": lam, "gamma": gamma}
+    result = _heading(known, **names, threshold=threshold)
     ranked = _ranked(known, topk)
     rows = {
         name: known.rows(table, f"{name}.csv")

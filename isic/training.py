@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from isic.models.backbones import parameter_groups
 # losses: takes the images (b, 3, crop, crop), their rows (b,), the targets' windows (or None) and
 # the training's progress in epochs; returns scalars by name, of which `loss` is minimised.
 Losses = Callable[[Tensor, Tensor, Tensor | None, float], dict[str, Tensor]]
+
+
+LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
 
 
 def pick_device() -> torch.device:
@@ -61,6 +65,7 @@ def train(
     precision: str,
     seed: int,
     targets: np.ndarray | None = None,
+    log: Callable[[int, dict[str, float]], None] = lambda *_: None,
 ) -> list[dict[str, float]]:
     """Train `network` in place.
 
@@ -72,6 +77,8 @@ def train(
         crop: side of the random crop, pixels, ≤ R.
         precision: `float32` or `bf16` (autocast).
         targets: (n, R, R) uint8, cut and flipped with the images, or None.
+        log: called after each epoch with its number, from 1, and the values that are returned,
+            besides `images_per_second`; see `isic.events`.
 
     Returns:
         One dictionary an epoch: `epoch` and the mean of each value of `losses`.
@@ -94,12 +101,14 @@ def train(
     wanted = None if targets is None else torch.from_numpy(targets).to(device)
     curves = []
     network.train()
+    trained, begin = 0, time.perf_counter()
+    last = begin
     for epoch in range(epochs):
         sums: dict[str, float] = {}
-        seen, begin = 0, time.perf_counter()
+        seen = 0
         batches = list(sampler(rng))
-        bar = tqdm(batches, f"epoch {epoch + 1}/{epochs}", file=sys.stderr, mininterval=5)
-        for step, batch in enumerate(bar):
+        length = sum(map(len, batches))
+        for step, batch in enumerate(batches):
             rows = torch.from_numpy(batch).to(device)
             window = random_windows(len(batch), stored.shape[1], crop, rng, device)
             x = normalised(cut_out(stored, rows, *window, crop))
@@ -117,12 +126,22 @@ def train(
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(batch)
             seen += len(batch)
-            bar.set_postfix({k: f"{v / seen:.3f}" for k, v in sums.items()}, refresh=False)
-        # The speed goes to the log alone: a run repeated gives the same curves to the byte.
-        rate = seen / (time.perf_counter() - begin)
-        means = {name: value / seen for name, value in sums.items()}
-        words = " ".join(f"{name} {value:.4f}" for name, value in means.items())
-        print(f"epoch {epoch + 1}: {words}, {rate:.0f} images/s", flush=True)
+            trained += len(batch)
+            # Lines, not a bar that redraws itself: they read as well in a log file.
+            now = time.perf_counter()
+            if seen == length or now - last > LINE_EVERY:
+                last, rate = now, trained / (now - begin)
+                left = round((length - seen + (epochs - epoch - 1) * length) / rate)
+                means = {name: value / seen for name, value in sums.items()}
+                part = "" if seen == length else f", {seen / length:.0%}"
+                words = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+                print(
+                    f"epoch {epoch + 1}/{epochs}{part}: {words}, {rate:.1f} images/s, "
+                    f"{timedelta(seconds=left)} left",
+                    flush=True,
+                )
+        # The speed stays out of the curves: a run repeated gives the same to the byte.
+        log(epoch + 1, means | {"images_per_second": rate})
         curves.append({"epoch": epoch + 1, **means})
     network.eval()
     return curves

@@ -4,6 +4,7 @@
 # it), `plain_seed~0` the plain network, either of them a network, and a network with a kind of map is a run.
 # Functions named in `input:` and `params:` take the wildcards. Those that end in `_options` give one string.
 
+import json
 import math
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from isic.code import code_digest
 from isic.errors import InputError
-from isic.settings import check, named_weights, options
+from isic.settings import check, named_weights, options, portable
 
 from snakemake.exceptions import WorkflowError
 
@@ -174,13 +175,13 @@ def first_seed(wildcards):
     return settings(wildcards)["seeds"][0]
 
 
-def arm(wildcards, seed, lam=None):
+def arm(wildcards, seed, lam=None, gamma=None):
     """An arm's part of the path; λ = 0 does not depend on γ and so does not name it."""
     classifier = settings(wildcards)["classifier"]
     lam = classifier["lam"] if lam is None else lam
-    gamma = float(classifier["gamma"])
+    gamma = classifier["gamma"] if gamma is None else gamma
     return (
-        f"lambda~{float(lam)}_gamma~{gamma}_seed~{seed}"
+        f"lambda~{float(lam)}_gamma~{float(gamma)}_seed~{seed}"
         if lam
         else f"lambda~0_seed~{seed}"
     )
@@ -365,10 +366,15 @@ def map_options(wildcards):
     return options({"kind": wildcards.kind, "crop": crop, "precision": precision})
 
 
+def map_kind(wildcards):
+    """The run's name in the section `boxes`: the CAM of the fused map has a cut of its own."""
+    fused = wildcards.kind == "cam" and not is_plain(wildcards.network)
+    return "fused_cam" if fused else wildcards.kind
+
+
 def threshold(wildcards):
     """Where the run's maps are cut."""
-    fused = wildcards.kind == "cam" and not is_plain(wildcards.network)
-    return settings(wildcards)["boxes"]["fused_cam" if fused else wildcards.kind]
+    return settings(wildcards)["boxes"][map_kind(wildcards)]
 
 
 def boxes_options(wildcards):
@@ -385,7 +391,8 @@ def view_options(wildcards):
 
 def scores_options(wildcards):
     """How the run is called in Table 1, and how its boxes came about."""
-    icfs = parsed(wildcards.network).get("lambda", "0") != "0"
+    swept = parsed(wildcards.network)
+    icfs = swept.get("lambda", "0") != "0"
     model = {
         "cam": (
             "CAM" if is_plain(wildcards.network) else "BASE+ICFS" if icfs else "BASE"
@@ -393,12 +400,19 @@ def scores_options(wildcards):
         "nmf": "BASE+ICFS+NMF" if icfs else "BASE+NMF",
         "segmenter": "ISIC (this run)" if icfs else "ISIC without ICFS (this run)",
     }[wildcards.kind]
-    of = "the sigmoid" if wildcards.kind == "segmenter" else "the maximum"
+    of = {
+        "cam": "of the maximum",
+        "fused_cam": "times the mean",
+        "nmf": "times the class's mean",
+        "segmenter": "of the sigmoid",
+    }[map_kind(wildcards)]
     heading = {
         "model": model,
+        "lam": swept.get("lambda"),
+        "gamma": swept.get("gamma"),
         "backbone": map_section(wildcards)["backbone"],
-        "threshold_rule": f"fixed: {threshold(wildcards)} of {of}",
-        "seed": parsed(wildcards.network)["seed"],
+        "threshold_rule": f"fixed: {threshold(wildcards)} {of}",
+        "seed": swept["seed"],
     }
     return f"{options(heading)} {view_options(wildcards)}"
 
@@ -420,12 +434,41 @@ def table1_scores(wildcards):
     )
 
 
+def published(wildcards, covered):
+    """Published rows stand beside the data sets that a table of the paper covers, by name."""
+    return {"published": wildcards.dataset if wildcards.dataset in covered else "none"}
+
+
 def table1_options(wildcards):
-    """Published rows stand beside the data sets that the paper covers, by name."""
-    published = (
-        wildcards.dataset if wildcards.dataset in ("cub", "imagenet") else "none"
+    return options(published(wildcards, ("cub", "imagenet")))
+
+
+def ablation_runs(wildcards, seed):
+    """Rows of Table 2 (components), 3 (λ) or 4 (γ); the last two are CAM boxes of the classifier."""
+    swept = settings(wildcards)["tables"]
+    if wildcards.table == "2":
+        base, icfs = arm(wildcards, seed, lam=0), arm(wildcards, seed)
+        kinds = (
+            network + kind for kind in ("_cam", "_nmf") for network in (base, icfs)
+        )
+        return [*kinds, f"{icfs}_segmenter"]
+    if wildcards.table == "3":
+        return [f"{arm(wildcards, seed, lam=lam)}_cam" for lam in swept["lam"]]
+    return [f"{arm(wildcards, seed, gamma=gamma)}_cam" for gamma in swept["gamma"]]
+
+
+def ablation_scores(wildcards):
+    seeds = settings(wildcards)["seeds"]
+    runs = [run for seed in seeds for run in ablation_runs(wildcards, seed)]
+    return expand(
+        "results/{dataset}/{run}/scores.json",
+        dataset=wildcards.dataset,
+        run=dict.fromkeys(runs),
     )
-    return options({"published": published})
+
+
+def ablation_options(wildcards):
+    return options({"table": wildcards.table, **published(wildcards, ("cub",))})
 
 
 def figure_runs(wildcards):
@@ -452,6 +495,14 @@ def figure_options(wildcards):
     return " ".join(options({"run": column}) for column in columns)
 
 
+# Report
+
+
+def summary_options(wildcards):
+    """The settings, for the page to show; as a parameter, they make the page again when one changes."""
+    return options({"settings": json.dumps(portable(settings(wildcards)))})
+
+
 wildcard_constraints:
     dataset=r"[^/]+",
     resize=r"\d+",
@@ -459,4 +510,5 @@ wildcard_constraints:
     network=rf"plain_seed~\d+|{ARM}",
     kind=r"cam|nmf|segmenter",
     seed=r"\d+",
+    table=r"[234]",
     shard=r"\d+",

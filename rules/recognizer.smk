@@ -19,12 +19,13 @@ rule plain:
     resources:
         gpu=1,
     params:
+        tensorboard="results/{dataset}/tensorboard/plain_seed~{seed}",
         files=file_options,
         options=plain_options,
         code=code("recognizer"),
     shell:
         "isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
-        " {output.network:q} {output.curves:q} 2>&1 | tee {log:q}"
+        " {output.network:q} {output.curves:q} --tensorboard {params.tensorboard:q} 2>&1 | tee {log:q}"
 
 
 rule recognizer:
@@ -45,12 +46,13 @@ rule recognizer:
     resources:
         gpu=1,
     params:
+        tensorboard="results/{dataset}/tensorboard/recognizer",
         files=file_options,
         options=recognizer_options,
         code=code("recognizer"),
     shell:
         "isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
-        " {output.network:q} {output.curves:q} 2>&1 | tee {log:q}"
+        " {output.network:q} {output.curves:q} --tensorboard {params.tensorboard:q} 2>&1 | tee {log:q}"
 
 
 rule topk:

@@ -20,9 +20,10 @@ rule segmenter:
     resources:
         gpu=1,
     params:
+        tensorboard="results/{dataset}/tensorboard/{arm}",
         files=file_options,
         options=segmenter_options,
         code=code("segmenter"),
     shell:
         "isic segmenter {input.index:q} {input.images:q} {params.files} {params.options}"
-        " {output.network:q} {output.curves:q} 2>&1 | tee {log:q}"
+        " {output.network:q} {output.curves:q} --tensorboard {params.tensorboard:q} 2>&1 | tee {log:q}"

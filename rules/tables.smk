@@ -6,7 +6,12 @@ rule table1:
         trivial=rules.trivial.output.scores,
         runs=table1_scores,
     output:
-        table="results/{dataset}/table1.csv",
+        table=report(
+            "results/{dataset}/table1.csv",
+            caption="../report/table1.rst",
+            category="Tables",
+            labels={"data set": "{dataset}", "table": "1", "shows": "localisation"},
+        ),
     log:
         "results/{dataset}/logs/table1.log",
     benchmark:
@@ -18,3 +23,22 @@ rule table1:
         code=code("table1"),
     shell:
         "isic table1 {input:q} {output.table:q} {params.options} 2>&1 | tee {log:q}"
+
+
+rule ablation:
+    input:
+        runs=ablation_scores,
+    output:
+        table="results/{dataset}/table{table}.csv",
+        seeds="results/{dataset}/table{table}_seeds.csv",
+    log:
+        "results/{dataset}/logs/table{table}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/table{table}.tsv"
+    conda:
+        "../envs/isic.yaml"
+    params:
+        options=ablation_options,
+        code=code("ablation"),
+    shell:
+        "isic ablation {input:q} {output:q} {params.options} 2>&1 | tee {log:q}"

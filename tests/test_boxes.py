@@ -14,7 +14,6 @@ from isic.boxes import (
     from_view,
     iou,
     to_view,
-    upsample,
 )
 from isic.errors import InputError
 
@@ -86,14 +85,6 @@ def test_views_undo_each_other(width, height, view):
     np.testing.assert_allclose(to_view(from_view(boxes, size, view), size, view), boxes, atol=1e-9)
 
 
-@pytest.mark.parametrize(("shape", "size"), [((5, 7), (224, 256)), ((28, 28), (9, 13))])
-def test_upsample_is_torchs_bilinear(shape, size):
-    torch = pytest.importorskip("torch")
-    maps = np.random.default_rng(0).random((3, *shape), np.float32)
-    expected = torch.nn.functional.interpolate(torch.from_numpy(maps)[None], size, mode="bilinear")
-    np.testing.assert_allclose(upsample(maps, size), expected[0].numpy(), atol=1e-5)
-
-
 def boxes_from_map(map, *cut, **more):
     """Boxes and scores of one map."""
     found = boxes_from_maps(map[None], *cut, **more)
@@ -112,7 +103,7 @@ def boxes_from_map(map, *cut, **more):
 )
 @pytest.mark.parametrize("scale", [1, 7])
 def test_box_of_wsolevaluations_example(threshold, expected, scale):
-    boxes, _ = boxes_from_map(WSOL_MAP * scale, threshold, (4, 5), relative=True)
+    boxes, _ = boxes_from_map(WSOL_MAP * scale, threshold * scale, (4, 5))
     clipped = np.minimum(boxes, [4, 3, 4, 3])  # that tool's inclusive, clipped coordinates
     assert clipped.tolist() == [expected]
 
@@ -121,28 +112,28 @@ def test_largest_component_counts_and_corners_connect():
     map = np.zeros((6, 8))
     map[0, 0] = map[1, 1] = map[2, 2] = 0.9  # three pixels, joined at their corners
     map[4, 4:6] = 1.0
-    boxes, scores = boxes_from_map(map, 0.5, (6, 8), relative=False)
+    boxes, scores = boxes_from_map(map, 0.5, (6, 8))
     assert boxes.tolist() == [[0, 0, 3, 3]]
     assert scores == pytest.approx([0.9])
-    boxes, scores = boxes_from_map(map, 0.5, (6, 8), relative=False, all_components=True)
+    boxes, scores = boxes_from_map(map, 0.5, (6, 8), all_components=True)
     assert boxes.tolist() == [[0, 0, 3, 3], [4, 4, 6, 5]]
     assert scores == pytest.approx([0.9, 1])
 
 
-def test_cut_is_absolute_or_of_the_maximum_and_score_with_it():
+def test_cut_and_score_are_in_the_maps_unit():
     map = np.zeros((4, 4))
-    map[1:3, 1:3] = 0.1
-    assert len(boxes_from_map(map, 0.5, (4, 4), relative=False)[0]) == 0
-    boxes, scores = boxes_from_map(map, 0.5, (4, 4), relative=True)
+    map[1:3, 1:3] = 1.6
+    assert len(boxes_from_map(map, 2, (4, 4))[0]) == 0
+    boxes, scores = boxes_from_map(map, 1.5, (4, 4))
     assert boxes.tolist() == [[1, 1, 3, 3]]
-    assert scores == pytest.approx([1])
+    assert scores == pytest.approx([1.6])
 
 
 def test_no_box_in_a_zero_map_nor_run_over_into_the_next():
     maps = np.zeros((3, 4, 4))
     maps[0, 3] = 1  # last line of the first, first line of the third: must not join
     maps[2, 0] = 1
-    found = boxes_from_maps(maps, 0.5, (4, 4), relative=True)
+    found = boxes_from_maps(maps, 0.5, (4, 4))
     assert found.map.tolist() == [0, 2]
     assert found.boxes.tolist() == [[0, 3, 4, 4], [0, 0, 4, 1]]
 
@@ -152,7 +143,7 @@ def test_broken_maps_are_errors(bad):
     map = np.ones((3, 3))
     map[1, 1] = bad
     with pytest.raises(InputError, match="negative, infinite or NaN"):
-        boxes_from_map(map, 0.5, (3, 3), relative=True)
+        boxes_from_map(map, 0.5, (3, 3))
 
 
 def index_of(sizes, split="test"):

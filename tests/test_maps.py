@@ -1,5 +1,7 @@
 """Localisation maps of whole images and centre crops: CAM, NMF, segmenter."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from networks import fusion_network, pictures, plain_network
 from PIL import Image
 
 from isic.data.batches import normalised
-from isic.maps import cam, localisation_maps, nmf, segmenter
+from isic.maps import cam, in_unit, localisation_maps, nmf, segmenter
 from isic.models.fusion import FusionNetwork, logits
 from isic.recognizer import best_classes
 from isic.training import infer, pick_device
@@ -29,50 +31,40 @@ def fused(network: FusionNetwork, images: np.ndarray) -> np.ndarray:
         return network.cpu().features(x).permute(0, 2, 3, 1).double().numpy()
 
 
-def divided(maps: np.ndarray) -> np.ndarray:
-    peak = maps.max((1, 2), keepdims=True)
-    assert (peak > 0).all()
-    return maps / peak
-
-
 def test_cam_of_each_images_class(network: FusionNetwork) -> None:
     with torch.no_grad():
         network.head.weight.abs_()  # a map above zero for every class
-    found = localisation_maps(
-        network, IMAGES, cam(network, LABELS), side=64, view="full", relative=True
-    )
-    assert found.dtype == np.float16
+    found = localisation_maps(network, IMAGES, cam(network, LABELS), side=64, view="full")
+    assert found.dtype == np.float32
     assert found.shape == (34, 8, 8)
     weight = network.head.weight.detach().cpu().numpy()[LABELS, :, 0, 0]
-    expected = divided(np.einsum("nhwc,nc->nhw", fused(network, IMAGES), weight))
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    expected = np.einsum("nhwc,nc->nhw", fused(network, IMAGES), weight)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_cam_of_the_last_stage() -> None:
     network = plain_network()
-    found = localisation_maps(
-        network, IMAGES, cam(network, LABELS), side=64, view="full", relative=True
-    )
+    found = localisation_maps(network, IMAGES, cam(network, LABELS), side=64, view="full")
     assert found.shape == (34, 2, 2)
     assert found.min() >= 0
-    assert set(found.max((1, 2))) <= {0, 1}
+    assert found.max() > 0
 
 
 @pytest.mark.parametrize("compress", [1.0, 0.5])
 def test_nmf_of_each_images_class(network: FusionNetwork, compress: float) -> None:
     directions = np.random.default_rng(1).random((3, 6))
     function = nmf(network, directions, compress, LABELS)
-    found = localisation_maps(network, IMAGES, function, side=64, view="full", relative=True)
+    found = localisation_maps(network, IMAGES, function, side=64, view="full")
     maps = np.einsum("nhwc,nc->nhw", fused(network, IMAGES) ** compress, directions[LABELS])
-    np.testing.assert_allclose(found, divided(maps), atol=1e-3)
+    np.testing.assert_allclose(found, maps, rtol=1e-3, atol=1e-6)
 
 
 def test_the_centre_crop_is_a_view_of_its_own(network: FusionNetwork) -> None:
     function = nmf(network, np.ones((3, 6)), 1.0, LABELS)
-    found = localisation_maps(network, IMAGES, function, side=48, view="crop", relative=True)
+    found = localisation_maps(network, IMAGES, function, side=48, view="crop")
     assert found.shape == (34, 6, 6)
-    expected = divided(fused(network, IMAGES[:, 8:56, 8:56]).sum(3))
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    expected = fused(network, IMAGES[:, 8:56, 8:56]).sum(3)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_the_full_view_is_the_whole_image_at_the_side_of_the_crops(network: FusionNetwork) -> None:
@@ -82,7 +74,7 @@ def test_the_full_view_is_the_whole_image_at_the_side_of_the_crops(network: Fusi
     def red(x: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         return x[:, 0]
 
-    settings = {"side": 64, "view": "full", "relative": False}
+    settings = {"side": 64, "view": "full"}
     found = localisation_maps(network, large, red, **settings)
     assert found.shape == (3, 64, 64)
     expected = normalised(torch.from_numpy(small))[:, 0].numpy()
@@ -94,9 +86,7 @@ def test_the_full_view_is_the_whole_image_at_the_side_of_the_crops(network: Fusi
 
 def test_the_segmenters_map_is_a_probability() -> None:
     network = fusion_network(outputs=1)
-    found = localisation_maps(
-        network, IMAGES, segmenter(network), side=64, view="full", relative=False
-    )
+    found = localisation_maps(network, IMAGES, segmenter(network), side=64, view="full")
     head = network.head.cpu()
     scores = fused(network, IMAGES) @ head.weight[0, :, 0, 0].detach().double().numpy()
     expected = 1 / (1 + np.exp(-(scores + head.bias.item())))
@@ -104,13 +94,21 @@ def test_the_segmenters_map_is_a_probability() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_a_map_of_zeros_stays_zero(network: FusionNetwork) -> None:
+def test_a_dead_class_has_maps_of_zeros(network: FusionNetwork) -> None:
     directions = np.ones((3, 6))
-    directions[1] = 0  # a dead class
+    directions[1] = 0
     function = nmf(network, directions, 1.0, LABELS)
-    found = localisation_maps(network, IMAGES[:6], function, side=64, view="full", relative=True)
+    found = localisation_maps(network, IMAGES[:6], function, side=64, view="full")
     assert not found[LABELS[:6] == 1].any()
-    assert (found[LABELS[:6] != 1].max((1, 2)) == 1).all()
+    assert (found[LABELS[:6] != 1].max((1, 2)) > 0).all()
+
+
+@pytest.mark.parametrize(("unit", "own"), [("maximum", np.max), ("mean", np.mean)])
+def test_maps_in_units_of_their_own(unit: str, own: Callable) -> None:
+    maps = np.random.default_rng(0).random((3, 4, 5), np.float32) * [[[1]], [[50]], [[0]]]
+    found = in_unit(maps.astype(np.float32), unit)
+    np.testing.assert_allclose(own(found, axis=(1, 2)), [1, 1, 0], rtol=1e-5)
+    np.testing.assert_allclose(found[1] / found[1, 0, 0], maps[1] / maps[1, 0, 0], rtol=1e-5)
 
 
 def test_infer_goes_through_every_row_in_order() -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from isic.errors import InputError
 from isic.features import write_features
@@ -14,32 +12,19 @@ from isic.masks import (
     BACKGROUND,
     LEFT_OUT,
     OBJECT,
-    interpolation,
     pseudo_mask,
     read_masks,
     write_masks,
 )
 
 
-@pytest.mark.parametrize(("source", "target"), [(28, 224), (5, 37), (1, 6), (7, 7), (3, 4)])
-def test_interpolation_is_torchs_bilinear(source: int, target: int) -> None:
-    values = np.random.default_rng(0).random((source, source)).astype(np.float32)
-    matrix = interpolation(source, target)
-    assert matrix.dtype == np.float32
-    np.testing.assert_allclose(matrix.sum(1), 1, rtol=1e-6)
-    expected = functional.interpolate(
-        torch.from_numpy(values)[None, None], (target, target), mode="bilinear"
-    )
-    np.testing.assert_allclose(matrix @ values @ matrix.T, expected[0, 0], atol=1e-6)
-
-
 def test_three_values() -> None:
     # Of its own size a map is not interpolated: each cut can be read off.
-    map_ = np.array([[0.0, 0.02], [0.5, 2.0]], np.float32)
-    mask = pseudo_mask(map_, 2, foreground=0.2, background=0.05)
+    map_ = np.array([[0.0, 0.1], [1.25, 4.0]], np.float32)
+    mask = pseudo_mask(map_, 2, foreground=1.2, background=1.0)
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, [[BACKGROUND, BACKGROUND], [OBJECT, OBJECT]])
-    mask = pseudo_mask(map_, 2, foreground=0.3, background=0.005)
+    mask = pseudo_mask(map_, 2, foreground=1.5, background=0.05)
     np.testing.assert_array_equal(mask, [[BACKGROUND, LEFT_OUT], [LEFT_OUT, OBJECT]])
     assert (OBJECT, BACKGROUND, LEFT_OUT) == (1, 0, 255)
 
@@ -50,18 +35,19 @@ def test_the_cuts_themselves_are_left_out() -> None:
     np.testing.assert_array_equal(mask[0], [LEFT_OUT, LEFT_OUT, OBJECT, BACKGROUND])
 
 
-def test_the_maps_scale_means_nothing() -> None:
-    map_ = np.random.default_rng(0).random((6, 9)).astype(np.float32)
-    cuts = {"foreground": 0.6, "background": 0.3}
-    mask = pseudo_mask(map_, 40, **cuts)
+def test_a_mask_has_its_size_and_follows_the_map() -> None:
+    map_ = np.zeros((6, 9), np.float32)
+    map_[2:4, 3:6] = 3
+    mask = pseudo_mask(map_, 40, foreground=1.5, background=1.0)
     assert mask.shape == (40, 40)
     assert set(np.unique(mask)) == {0, 1, 255}
-    np.testing.assert_array_equal(mask, pseudo_mask(map_ * 1024, 40, **cuts))
-    np.testing.assert_array_equal(mask, pseudo_mask(map_ / 1024, 40, **cuts))
+    y, x = np.nonzero(mask == OBJECT)
+    assert (y.mean(), x.mean()) == pytest.approx((19.5, 19.5), abs=0.5)
 
 
-def test_a_map_of_zeros_says_nothing() -> None:
-    mask = pseudo_mask(np.zeros((3, 3), np.float32), 8, foreground=0.25, background=0.01)
+@pytest.mark.parametrize("value", [0, 0.5, 1.2])
+def test_a_map_without_an_object_says_nothing(value: float) -> None:
+    mask = pseudo_mask(np.full((3, 3), value, np.float32), 8, foreground=1.5, background=1.0)
     np.testing.assert_array_equal(mask, np.full((8, 8), LEFT_OUT))
 
 
@@ -70,7 +56,7 @@ def shard(tmp_path: Path) -> tuple[Path, Path]:
     """Class 4 responds on channel 0, class 7 on channel 1, class 9 is dead."""
     maps = np.zeros((4, 4, 4, 2), np.float16)
     maps[0, :2, :2, 0] = maps[1, 2:, 2:, 0] = maps[2, :2, 2:, 1] = 8
-    maps[:3, 3, 0] = 1  # of which the root is more than a quarter of the maximum's
+    maps[:3, 3, 0] = 3  # of which the root is above the cut
     ids, labels = np.array(["a/0", "a/1", "b/0", "c/0"]), np.array([4, 4, 7, 9])
     write_features(tmp_path / "features.h5", iter([maps]), ids, labels, {})
     with h5py.File(tmp_path / "directions.h5", "w") as file:
@@ -83,13 +69,15 @@ def shard(tmp_path: Path) -> tuple[Path, Path]:
 def written(shard: tuple[Path, Path], path: Path, size: int = 4) -> np.ndarray:
     with h5py.File(shard[0]) as features, h5py.File(shard[1]) as directions:
         return write_masks(
-            path, features, directions, size, {"settings": "{}"}, foreground=0.25, background=0.01
+            path, features, directions, size, {"settings": "{}"}, foreground=1.5, background=1.0
         )
 
 
 def test_masks_of_a_shard(shard: tuple[Path, Path], tmp_path: Path) -> None:
     shares = written(shard, tmp_path / "masks.h5")
     np.testing.assert_allclose(shares, [5 / 16, 5 / 16, 5 / 16, 0])
+    with h5py.File(tmp_path / "masks.h5") as file:
+        np.testing.assert_array_equal(file["object_share"], shares)
     masks = read_masks([tmp_path / "masks.h5"], ["a/0", "a/1", "b/0", "c/0"])
     for mask, place in zip(masks, (np.s_[:2, :2], np.s_[2:, 2:], np.s_[:2, 2:]), strict=False):
         expected = np.full((4, 4), BACKGROUND)

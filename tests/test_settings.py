@@ -81,7 +81,7 @@ def test_a_data_sets_own_settings_win():
         ({"source": {"type": "folder"}}, "source.root: missing; give the folder"),
         ({"source": {"type": "cub", "url": "https://a/b"}}, "source.checksum: missing"),
         ({"images": {"crop": 400}}, "images.crop: 400 is greater than images.resize, "),
-        ({"masks": {"background": 0.9}}, "masks.background: 0.9 is not less than masks.foregr"),
+        ({"masks": {"background": 1.9}}, "masks.background: 1.9 is not less than masks.foregr"),
         ({"classifier": {"backbone": "resnet5"}}, "classifier.backbone: torchvision has no netw"),
         (
             {"segmenter": {"weights": "ResNet50_Weights.IMAGENET1K_V1", "backbone": "resnet18"}},

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from isic.errors import InputError
-from isic.tables import COLUMNS, FIGURES, format_table, read_scores, table1
+from isic.tables import COLUMNS, FIGURES, ablation, format_table, read_scores, table1
 
 
 def result(model, seed=0, gt=90.0, protocols=("crop", "original"), **more):
@@ -97,3 +97,71 @@ def test_scores_are_read_one_or_many_to_a_file(tmp_path):
     (tmp_path / "half.json").write_text('{"model": ')
     with pytest.raises(InputError, match=r"half\.json"):
         read_scores([tmp_path / "half.json"])
+
+
+def test_ablation_by_hand():
+    """Means, standard deviations, intervals and each seed's figures."""
+    scores = [
+        result("ISIC (this run)", 0, 95.0),
+        result("BASE", 0, 60.0),
+        result("BASE", 1, 70.0),
+        result("BASE", 2, 74.0),
+        result("BASE+ICFS", 0, 80.0),
+    ]
+    table, seeds = ablation(scores, 2)
+    crop = table[table["protocol"] == "crop"].set_index("model")
+    assert list(crop.index) == ["BASE", "BASE+ICFS", "BASE+ICFS+NMF+SEG"]
+    base = crop.loc["BASE"]
+    assert base["gt_known"] == 68.0
+    assert base["gt_known_sd"] == 7.21  # √((64 + 4 + 36) / 2)
+    # Wilson: (68 + 1.9208) / 103.8416 ± 1.96 √(100 · .68 · .32 + .9604) / 103.8416
+    assert base[["gt_known_low", "gt_known_high"]].tolist() == [58.34, 76.33]
+    assert base["top1_loc"] == 48.0
+    assert base[["seeds", "images"]].tolist() == [3, 100]
+    assert pd.isna(crop.loc["BASE+ICFS", "gt_known_sd"])
+    assert crop.loc["BASE+ICFS", "seeds"] == 1
+    mine = seeds[(seeds["model"] == "BASE") & (seeds["protocol"] == "crop")]
+    assert mine["gt_known"].tolist() == [60.0, 70.0, 74.0]
+    assert mine["seed"].tolist() == [0, 1, 2]
+    assert "68.00 ± 7.21 [58.3, 76.3]" in format_table(table)
+
+
+@pytest.mark.parametrize(("number", "name"), [(3, "lam"), (4, "gamma")])
+def test_swept_values_come_in_order_whatever_the_model(number, name):
+    scores = [
+        result("BASE" if value == 0 else "BASE+ICFS", 0, 50 + value, **{name: value})
+        for value in (0.5, 10.0, 0.0, 2.0)
+    ]
+    table, seeds = ablation(scores, number)
+    assert table.columns[0] == seeds.columns[0] == name
+    assert table[name].tolist() == [0, 0.5, 2, 10] * 2
+    assert table["gt_known"].tolist() == [50, 50.5, 52, 60] * 2
+
+
+@pytest.mark.parametrize(
+    ("number", "gt_known"),
+    [
+        (2, [88.3, 93.2, 91.5, 94.1, 97.3]),
+        (3, [88.3, 92.3, 93.2, 92.7]),
+        (4, [92.8, 93.2, 92.6, 91.9]),
+    ],
+)
+def test_published_ablations_come_first_and_are_never_measured(number, gt_known):
+    rows = [result("BASE", 0, 32.0, lam=0.0, gamma=0.3, protocols=["crop"])]
+    table, seeds = ablation(rows, number, "cub")
+    assert table["source"].tolist() == ["published"] * len(gt_known) + ["measured"]
+    published = table[table["source"] == "published"]
+    assert published["gt_known"].tolist() == gt_known
+    stated = ["top1_loc", "top5_loc", "gt_known", "backbone", "source", "protocol"]
+    assert published.drop(columns=[table.columns[0], *stated]).isna().all(axis=None)
+    assert table["gt_known"].iloc[-1] == 32
+    assert set(seeds["source"]) == {"measured"}
+    with pytest.raises(InputError, match=f"no published Table {number} for `imagenet`"):
+        ablation(rows, number, "imagenet")
+
+
+def test_an_ablation_without_boxes_says_so():
+    table, _ = ablation([result("BASE", protocols=())], 2)
+    assert table[["protocol", "seeds"]].to_numpy().tolist() == [["none", 1]]
+    assert table["gt_known"].isna().all()
+    assert "nothing" in format_table(table)

@@ -1,5 +1,7 @@
 """The training loop and the three trainings that pass through it."""
 
+import itertools
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -99,8 +101,10 @@ def place(mask: np.ndarray, window: np.ndarray) -> tuple[int, int, bool]:
     raise AssertionError("the window is not of this mask")
 
 
-def test_curves_are_means_over_images_and_progress_counts_epochs() -> None:
-    network, seen = Tiny(), []
+def test_curves_are_means_over_images_and_progress_counts_epochs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network, seen, logged = Tiny(), [], []
 
     def losses(x: Tensor, rows: Tensor, _: Tensor | None, progress: float) -> dict[str, Tensor]:
         seen.append(progress)
@@ -114,12 +118,40 @@ def test_curves_are_means_over_images_and_progress_counts_epochs() -> None:
         lambda rng: shuffled(9, 4, rng),  # 4 and 5: batches of unequal size
         epochs=2,
         seed=0,
+        log=lambda *epoch: logged.append(epoch),
         **SETTINGS,
     )
     assert [row["epoch"] for row in curves] == [1, 2]
     assert [row["row"] for row in curves] == pytest.approx([4, 4])
     assert seen == [0, 0.5, 1, 1.5]
     assert not network.training
+    assert [{"epoch": n, **values} for n, values in logged] == [
+        row | {"images_per_second": logged[i][1]["images_per_second"]}
+        for i, row in enumerate(curves)
+    ]
+    assert all(values["images_per_second"] > 0 for _, values in logged)
+    first, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"epoch 1/2: loss [\d.]+ row 4.0000, [\d.]+ images/s, 0:00:00 left", first)
+    assert last.startswith("epoch 2/2: loss")
+
+
+def test_a_long_epoch_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0, 40)  # seconds a step
+    monkeypatch.setattr("isic.training.time.perf_counter", lambda: float(next(clock)))
+
+    def losses(x: Tensor, *_) -> dict[str, Tensor]:
+        return {"loss": 0 * x.sum() + 1.0 + 0 * network(x).sum()}
+
+    network = Tiny()
+    train(network, scenes(4)[0], losses, in_order(4, 2), epochs=2, seed=0, **SETTINGS)
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 1/2, 50%: loss 1.0000, 0.1 images/s, 0:02:00 left",
+        "epoch 1/2: loss 1.0000, 0.1 images/s, 0:01:20 left",
+        "epoch 2/2, 50%: loss 1.0000, 0.1 images/s, 0:00:40 left",
+        "epoch 2/2: loss 1.0000, 0.1 images/s, 0:00:00 left",
+    ]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -194,7 +226,7 @@ def test_the_seed_decides_everything() -> None:
 def test_lambda_weighs_icfs() -> None:
     bare, curves = classifier(lam=0)
     assert curves[0]["loss"] == curves[0]["ce"]
-    assert curves[0]["icfs"] > 0  # measured all the same
+    assert curves[0]["icfs"] == curves[0]["intra"] > 0  # measured all the same
     full, curves = classifier(lam=0.5)
     for row in curves:
         assert row["loss"] == pytest.approx(row["ce"] + 0.5 * row["icfs"], rel=1e-4)

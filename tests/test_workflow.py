@@ -88,9 +88,9 @@ class Workflow:
             text=True,
         )
 
-    def planned(self, **birds: dict) -> dict[str, int]:
-        """Jobs that snakemake would run, by rule, with the settings of birds changed."""
-        done = self.run("--dry-run", *TARGETS, changes={"birds": birds})
+    def planned(self, *targets: str, changes: dict | None = None) -> dict[str, int]:
+        """Jobs that snakemake would run, by rule, with the settings of data sets changed."""
+        done = self.run("--dry-run", *(targets or TARGETS), changes=changes)
         assert done.returncode == 0, done.stdout
         if "Nothing to be done" in done.stdout:
             return {}
@@ -158,7 +158,7 @@ def test_a_second_run_does_nothing(workflow: Workflow):
         ({"classifier": {"gamma": 0.4}}, NEW_ARM),
         ({"classifier": {"lam": 0.5, "normalize": "batch"}}, NEW_ARM),
         ({"directions": {"compress": 1.0}}, {"directions": 2, **MASKS}),
-        ({"masks": {"foreground": 0.3}}, MASKS),
+        ({"masks": {"foreground": 2.0}}, MASKS),
         ({"segmenter": {"epochs": 3}}, SEGMENTER),
         ({"boxes": {"segmenter": 0.6}}, BOXES),
         ({"scores": {"protocols": ["crop"]}}, {"scores": 3, "trivial": 1, "table1": 1}),
@@ -173,7 +173,7 @@ def test_a_second_run_does_nothing(workflow: Workflow):
 def test_a_setting_reruns_its_stage_and_what_follows(
     workflow: Workflow, changes: dict, jobs: dict[str, int]
 ):
-    assert workflow.planned(**changes) == jobs
+    assert workflow.planned(changes={"birds": changes}) == jobs
 
 
 @pytest.mark.parametrize(
@@ -222,6 +222,34 @@ def test_what_snakemake_prints_runs_by_hand(workflow: Workflow):
         assert again.returncode == 0, again.stdout
     assert table.read_bytes() == before
     assert workflow.planned() == {}
+
+
+# Jobs of a set that nothing is there of, by what is asked for, with two seeds. Both arms, λ = 0 and
+# λ = 1, serve Tables 1 to 4; Table 3 adds λ = 0.5 and 1.5, Table 4 γ = 0.2, 0.4 and 0.5.
+@pytest.mark.parametrize(
+    ("tables", "jobs"),
+    [
+        ("1", {"classifier": 4, "plain": 2, "segmenter": 2, "features": 4, "masks": 4, "maps": 6}),
+        ("2", {"classifier": 4, "plain": 1, "segmenter": 2, "features": 8, "masks": 4, "maps": 10}),
+        ("12", {"classifier": 4, "plain": 2, "segmenter": 2, "features": 8, "maps": 12}),
+        ("3", {"classifier": 8, "plain": 1, "segmenter": 0, "features": 0, "maps": 8}),
+        ("4", {"classifier": 9, "plain": 1, "segmenter": 0, "features": 0, "maps": 8}),
+        ("123", {"classifier": 8, "plain": 2, "segmenter": 2, "features": 8, "maps": 16}),
+        ("1234", {"classifier": 14, "plain": 2, "segmenter": 2, "features": 8, "maps": 22}),
+    ],
+)
+def test_tables_share_what_they_can(workflow: Workflow, tables: str, jobs: dict[str, int]):
+    targets = [f"results/fresh/table{number}.csv" for number in tables]
+    planned = workflow.planned(*targets, changes={"fresh": TINY | {"seeds": [0, 1]}})
+    assert {rule: planned.get(rule, 0) for rule in jobs} == jobs
+    assert planned["similarity"] == planned["topk"] == planned["images"] == 1
+
+
+def test_without_icfs_gamma_does_not_matter(workflow: Workflow):
+    changes = {"fresh": TINY | {"tables": {"lam": [0], "gamma": [0.1, 0.2]}}}
+    planned = workflow.planned("results/fresh/table3.csv", changes=changes)
+    assert planned["classifier"] == 1
+    assert "similarity" not in planned
 
 
 def test_labels_alone_end_with_boxes_and_a_table_that_says_so(workflow: Workflow):
