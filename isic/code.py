@@ -20,7 +20,7 @@ from pathlib import Path
 from isic.errors import InputError
 
 PACKAGE = Path(__file__).parent
-DATA = sorted(PACKAGE.glob("*.csv"))
+DATA = sorted([*PACKAGE.glob("*.csv"), *PACKAGE.glob("*.html")])
 
 
 def code_digest(stage: str) -> str:

@@ -85,6 +85,18 @@ def options(settings: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
+def portable(settings: Mapping[str, Any]) -> Settings:
+    """A copy that can be shown to others: of an absolute path only the last part."""
+    return {name: _portable(value) for name, value in settings.items()}
+
+
+def _portable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return portable(value)
+    absolute = isinstance(value, str) and Path(value).is_absolute()
+    return f"…/{Path(value).name}" if absolute else value
+
+
 def named_weights(weights: str) -> bool:
     """Whether `weights` is a torchvision name (`ResNet50_Weights.IMAGENET1K_V1`), not a file."""
     return WEIGHTS.fullmatch(weights) is not None
