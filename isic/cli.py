@@ -7,6 +7,7 @@ command, so that `isic --help` loads nothing heavy and a stage's code is what it
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -756,6 +757,44 @@ def ablation(
     print(format_table(means))
 
 
+def _named(option: str, items: list[str]) -> list[tuple[str, Path]]:
+    """Values `NAME=PATH` of an option; a name may hold an = between spaces, as `λ = 0` does."""
+    parts = [re.split(r"(?<! )=(?! )", item, maxsplit=1) for item in items]
+    for item, part in zip(items, parts, strict=True):
+        if len(part) < 2:
+            raise InputError(f"{option} {item}: write NAME=PATH.")
+    return [(name, Path(path)) for name, path in parts]
+
+
+@app.command()
+def figure_similarity(
+    similarity: Annotated[Path, typer.Argument(help="similarity.h5.")],
+    output: Output,
+    gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
+) -> None:
+    """The inter-class similarity matrix, similar classes side by side (Figure 4c)."""
+    from isic.figures import read_similarity, save
+    from isic.figures import similarity as draw
+
+    save(draw(*read_similarity(similarity), gamma), output)
+
+
+@app.command()
+def figure_loss_curves(
+    output: Output,
+    curves: Annotated[
+        list[str], typer.Option(help="NAME=curves.csv of an arm; repeat for each seed and arm.")
+    ],
+) -> None:
+    """The classifier's cross-entropy and ICFS by epoch (Figures 4d and 4e)."""
+    from isic.figures import loss_curves, read_curves, save
+
+    arms = {}
+    for name, path in _named("--curves", curves):
+        arms.setdefault(name, []).append(read_curves(path))
+    save(loss_curves(arms), output)
+
+
 @app.command()
 def figure_localization(
     index: Index,
@@ -766,21 +805,31 @@ def figure_localization(
     rows: Annotated[int, typer.Option(min=1, help="Images to show.")] = 6,
 ) -> None:
     """Test images in rows with each run's map, its box and the true box (Figure 5)."""
-    from isic.artifacts import atomic
     from isic.data.index import read_index, read_truth
     from isic.data.pack import load_images
-    from isic.figures import localization, read_run
+    from isic.figures import localization, read_run, save
 
     table = read_index(index)
-    runs = {}
-    for item in run:
-        name, equals, folder = item.partition("=")
-        if not equals:
-            raise InputError(f"--run {item}: write NAME=FOLDER.")
-        runs[name] = read_run(Path(folder))
-    figure = localization(table, load_images(images, table), read_truth(truth), runs, rows)
-    with atomic(output) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+    runs = {name: read_run(folder) for name, folder in _named("--run", run)}
+    save(localization(table, load_images(images, table), read_truth(truth), runs, rows), output)
+
+
+@app.command()
+def figure_similar_classes(
+    index: Index,
+    images: Images,
+    similarity: Annotated[Path, typer.Argument(help="similarity.h5.")],
+    output: Output,
+    gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
+) -> None:
+    """Groups of similar classes, an image of each (Figure 6)."""
+    from isic.data.index import read_index
+    from isic.data.pack import load_images
+    from isic.figures import read_similarity, save, similar_classes
+
+    table = read_index(index)
+    matrix, names = read_similarity(similarity)
+    save(similar_classes(matrix, names, gamma, table, load_images(images, table)), output)
 
 
 @app.command()

@@ -1,12 +1,15 @@
-"""The paper's figures, drawn from this run: Figure 5, maps and boxes beside each other.
+"""The paper's figures, drawn from this run.
 
-No pyplot and no global state; the font comes with matplotlib: the same input, the same picture.
+Figure 4c, which classes look alike; 4d and 4e, the losses by epoch; 5, maps and boxes beside each
+other; 6, similar classes in pictures. No pyplot and no global state; the font comes with
+matplotlib: the same input, the same picture.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,20 +18,40 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
 
-from isic.artifacts import open_hdf5, strings
-from isic.boxes import CORNERS, iou, upsample
+from isic.artifacts import atomic, open_hdf5, strings
+from isic.boxes import CORNERS, iou
 from isic.data.index import evaluated
 from isic.errors import InputError
+from isic.interpolation import upsample
 
 QUANTILES = (0.95, 0.75, 0.5, 0.35, 0.15, 0.05)  # two good images, two typical, two bad
 TRUE, PREDICTED = "#00e676", "#ff1744"
 HEAT, OPACITY = "plasma", 0.55
 CELL, GAP = 1.8, 0.08  # inches: greatest side of a picture, and between pictures
-LEFT, TOP, BOTTOM = 1.3, 0.4, 0.4  # inches: margins that hold text
+LEFT, TOP, LEGEND = 1.3, 0.4, 2.9  # inches: margins that hold text, and the legend's width
 TEXT = {"family": "DejaVu Sans", "size": 10}
+LINE, LETTER = 0.17, 0.075  # inches: height of a line of it, and width of a letter, generously
+MARGIN = 0.15  # inches: around everything
+LONGEST = 32  # letters of a class's name
+
+MATRIX, STEP = (2.4, 16.0), 0.36  # inches: least and greatest side of Figure 4c, side of a cell
+OUTLINED, SMALLEST = 8, 4.5  # points: cells from here are outlined; names are not written below
+NUMBERED = 20  # classes up to which the values are written into the cells
+BAR = 0.75, 0.2, 0.75  # inches: before, of, and after the colour bar
+
+CURVES = ("epoch", "ce", "icfs", "intra")
+WIDTH, HEIGHT, SCALE = 11.0, 3.8, 0.8  # inches: figure, a panel's height, and left of a panel
+APART = 30  # one curve this many times as high as another: the scale is logarithmic
+
+GROUPS, NEIGHBOURS = 6, 4  # rows of Figure 6, and classes beside the first
 
 
 @dataclass(frozen=True)
@@ -60,6 +83,174 @@ def read_run(folder: Path) -> Run:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: {error}. Make it again with `isic boxes`.") from error
     return Run(image_id, maps, relative, dict(zip(table.index, values, strict=True)))
+
+
+def read_similarity(path: Path) -> tuple[np.ndarray, list[str]]:
+    """Read S, float64 (C, C), and the names of its classes.
+
+    Raises:
+        InputError: the file is missing, or is not what `isic similarity` writes.
+    """
+    with open_hdf5(path) as file:
+        if not {"similarity", "class"} <= set(file):
+            raise InputError(f"{path}: holds no matrix. Make it again with `isic similarity`.")
+        return file["similarity"][:], list(strings(file["class"]))
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """Read a classifier's losses by epoch.
+
+    Raises:
+        InputError: the file is missing, or is not what `isic classifier` writes.
+    """
+    try:
+        return pd.read_csv(path)[list(CURVES)].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: {error}. Make it again with `isic classifier`.") from error
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically; no version of a library stands in it."""
+    with atomic(path) as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
+
+
+def similarity(matrix: np.ndarray, names: Sequence[str], gamma: float) -> Figure:
+    """Figure 4c: the matrix S, classes that look alike beside each other.
+
+    Classes stand in the order of their clustering, so that groups are squares on the diagonal.
+    Pairs above γ are outlined, and names and values written, where the cells have room for it.
+
+    Args:
+        matrix: float (C, C), cosines -1 … 1, symmetric; C >= 1.
+        names: of the classes, C.
+        gamma: γ, above which two classes are similar.
+    """
+    count = len(matrix)
+    order = _clustered(matrix)
+    ordered, labels = matrix[np.ix_(order, order)], [_shown(names[i]) for i in order]
+    similar = (ordered > gamma) & ~np.eye(count, dtype=bool)
+
+    side = float(np.clip(count * STEP, *MATRIX))
+    cell = 72 * side / count  # points
+    size = min(TEXT["size"], 0.85 * cell)
+    named, outlined = size >= SMALLEST, cell >= OUTLINED
+    label = max(_width(name, size) for name in labels) + 0.1 if named else 1.5 * LINE
+
+    width = MARGIN + label + side + sum(BAR)
+    note = _wrapped(
+        f"{similar.sum() // 2} of {count * (count - 1) // 2} pairs of classes are similar: "
+        f"S > γ = {_number(gamma, 'g')}{', outlined' if outlined and similar.any() else ''}. "
+        "Classes are in the order of their clustering (average linkage).",
+        width - 2 * MARGIN,
+    )
+    bottom = 2 * MARGIN + LINE * len(note.splitlines()) + label
+    height = bottom + side + MARGIN
+    figure = Figure((width, height), dpi=150, facecolor="white")
+    _note(figure, note)
+    axes = _axes(figure, MARGIN + label, bottom, side, side)
+    shades = axes.imshow(ordered, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+
+    if named:
+        style = {"labels": labels, "family": TEXT["family"], "size": size}
+        axes.set_xticks(range(count), rotation=90, **style)
+        axes.set_yticks(range(count), **style)
+        axes.tick_params(length=0)
+    else:
+        axes.set(xticks=[], yticks=[])
+        axes.set_xlabel("class", **TEXT)
+        axes.set_ylabel("class", **TEXT)
+    if outlined:
+        for row, column in np.argwhere(similar):
+            place = (column - 0.46, row - 0.46)
+            axes.add_patch(Rectangle(place, 0.92, 0.92, fill=False, linewidth=min(1.5, cell / 16)))
+    if count <= NUMBERED:
+        for (row, column), value in np.ndenumerate(ordered):
+            colour = "white" if abs(value) > 0.6 else "black"
+            style = TEXT | {"size": 7, "ha": "center", "va": "center", "color": colour}
+            axes.text(column, row, _number(value), **style)
+
+    bar = _axes(figure, MARGIN + label + side + BAR[0], bottom, BAR[1], side)
+    figure.colorbar(shades, cax=bar, ticks=[-1, -0.5, 0, 0.5, 1])
+    bar.tick_params(labelsize=TEXT["size"], labelfontfamily=TEXT["family"])
+    bar.set_ylabel("cosine", **TEXT)
+    bar.axhline(gamma, color="black", linewidth=2)
+    bar.text(-0.3, gamma, f"γ = {_number(gamma, 'g')}", ha="right", va="center", **TEXT)
+    return figure
+
+
+def _clustered(matrix: np.ndarray) -> np.ndarray:
+    """Order of the classes, int (C,), that puts those with a high S beside each other."""
+    if len(matrix) < 3:
+        return np.arange(len(matrix))
+    distance = np.maximum(0, 1 - (matrix + matrix.T) / 2)
+    condensed = squareform(distance, checks=False)  # the diagonal is 0 but for rounding
+    return leaves_list(linkage(condensed, "average", optimal_ordering=True))
+
+
+def loss_curves(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+    """Figures 4d and 4e: cross-entropy and ICFS by epoch; a colour an arm.
+
+    ICFS is drawn within classes (j = i in Eq. 5), which all arms have on one scale, and as a whole,
+    dashed, where an arm has similar classes or another scale.
+
+    Args:
+        curves: by the arm's label, such as `λ = 1`: a table for each seed, with the columns epoch,
+            ce, icfs, intra; a row an epoch.
+    """
+    whole = {
+        label
+        for label, tables in curves.items()
+        if not all(np.allclose(table["icfs"], table["intra"], rtol=1e-3) for table in tables)
+    }
+    seeds = any(len(tables) > 1 for tables in curves.values())
+    note = _wrapped(
+        f"{'Thin lines: the seeds; thick: their mean. ' if seeds else ''}"
+        "Within classes: the mean squared distance of two images of a class, as a share of that of "
+        "any two images."
+        f"{' All of Eq. 5: with similar classes, as the arm is trained.' if whole else ''}",
+        WIDTH - 2 * MARGIN,
+    )
+    bottom = 3 * MARGIN + LINE * (len(note.splitlines()) + 2)
+    figure = Figure((WIDTH, bottom + HEIGHT + MARGIN), dpi=120, facecolor="white")
+    _note(figure, note)
+    side = (WIDTH - 2 * SCALE - MARGIN) / 2
+    left = _axes(figure, SCALE, bottom, side, HEIGHT)
+    right = _axes(figure, 2 * SCALE + side, bottom, side, HEIGHT)
+
+    for number, (label, tables) in enumerate(curves.items()):
+        colour = colormaps["tab10"](number % 10)
+        _curve(left, tables, "ce", color=colour, label=label)
+        _curve(right, tables, "intra", color=colour, label=f"{label}, within classes")
+        if label in whole:
+            style = {"label": f"{label}, all of Eq. 5", "linestyle": "--"}
+            _curve(right, tables, "icfs", color=colour, **style)
+    for axes, title in ((left, "cross-entropy"), (right, "ICFS (Eq. 5)")):
+        peaks = [np.nanmax(line.get_ydata()) for line in axes.lines]
+        if max(peaks) > APART * min(peaks) > 0:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+        axes.set_xlabel("epoch", **TEXT)
+        axes.set_ylabel(title, **TEXT)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.tick_params(labelsize=TEXT["size"], labelfontfamily=TEXT["family"])
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, prop=TEXT, handlelength=3.5)
+    return figure
+
+
+def _curve(axes: Axes, tables: Sequence[pd.DataFrame], column: str, **style: object) -> None:
+    """The mean of the seeds' tables by epoch and, if there are several, each of them, thin."""
+    if len(tables) > 1:
+        for table in tables:
+            thin = style | {"linewidth": 0.8, "alpha": 0.5, "label": None}
+            axes.plot(table["epoch"], table[column], **thin)
+    mean = pd.concat(tables).groupby("epoch")[column].mean()
+    # The dots show a training of one epoch, too.
+    axes.plot(mean.index, mean, linewidth=2.2, marker=".", **style)
 
 
 def choose(values: np.ndarray, rows: int) -> list[tuple[float, int]]:
@@ -118,9 +309,13 @@ def localization(
     shown = index.set_index("image_id", drop=False).loc[[candidates[i] for _, i in chosen]]
     shown["row"] = pd.Index(index["image_id"]).get_indexer(shown["image_id"])
 
-    figure, grid = _grid((shown["height"] / shown["width"]).to_numpy(), ["image", *runs])
+    rule = (
+        "Rows by rule, failures included: images at these quantiles of the "
+        f"{measure} of the box of {last}."
+    )
+    figure, grid = _grid((shown["height"] / shown["width"]).to_numpy(), ["image", *runs], rule)
     for image, (quantile, _), line in zip(shown.itertuples(), chosen, grid, strict=True):
-        name = textwrap.fill(shown.at[image.image_id, "class"].replace("_", " "), 15)
+        name = textwrap.fill(_shown(shown.at[image.image_id, "class"]), 15)
         _label(line[0], f"{100 * quantile:.0f} %\n{name}")
         photograph = images[image.row] / 255
         for axes, run in zip(line, (None, *runs.values()), strict=True):
@@ -136,8 +331,6 @@ def localization(
             else:
                 _badge(axes, "no box")
 
-    rule = f"Rows: images at these quantiles of the {measure} of the box of {last}"
-    figure.text(0.01, BOTTOM / 2 / figure.get_figheight(), rule, va="center", **TEXT)
     marks = {"true box": TRUE} if true else {}
     marks["predicted box"] = PREDICTED
     figure.legend(
@@ -150,13 +343,106 @@ def localization(
     return figure
 
 
-def _grid(aspects: np.ndarray, titles: list[str]) -> tuple[Figure, np.ndarray]:
-    """A figure of axes (rows, columns) for pictures of these heights to their widths."""
+def similar_classes(
+    matrix: np.ndarray,
+    names: Sequence[str],
+    gamma: float,
+    index: pd.DataFrame,
+    images: np.ndarray,
+) -> Figure:
+    """Figure 6: similar classes, a group a row, each by its first training image.
+
+    Groups are found by rule, see `groups`. Where no two classes are similar, the nearest pairs
+    stand there all the same, and the figure says so.
+
+    Args:
+        matrix, names, gamma: as of `similarity`.
+        index: the table of images; training images stand first.
+        images: uint8 (n, R, R, 3), row i for row i of the index; drawn in their original aspect.
+
+    Raises:
+        InputError: a class has no image.
+    """
+    rows = groups(matrix, gamma)
+    if rows:
+        text = (
+            "Groups are found by rule: the class with the highest S of all that are left, and up "
+            f"to {NEIGHBOURS} classes most similar to it, S > γ = {_number(gamma, 'g')}. "
+            "S is the cosine with the row's first class; a class is shown by its first image."
+        )
+    else:
+        rows = groups(matrix, -np.inf, neighbours=1) or [[0]]
+        only = "these are only the nearest" if len(matrix) > 1 else "there is only one"
+        text = f"No two classes are similar at γ = {_number(gamma, 'g')}: {only}."
+    first = dict(zip(*np.unique(index["class"].astype(str), return_index=True), strict=True))
+    if lacking := [name for name in names if name not in first]:
+        raise InputError(f"no image of {lacking[0]}. Make S again with `isic similarity`.")
+
+    captions = {}
+    for group in rows:
+        for i in group:
+            cosine = f"\nS = {_number(matrix[group[0], i])}" if i != group[0] else ""
+            captions[i] = _wrapped(_shown(names[i]), CELL) + cosine
+    shapes = index[["height", "width"]].iloc[[first[name] for name in names]].to_numpy()
+    aspects = shapes[:, 0] / shapes[:, 1]
+    tall = [CELL * min(1, aspects[group].max()) for group in rows]
+    below = [2 * GAP + LINE * max(captions[i].count("\n") + 1 for i in group) for group in rows]
+
+    width = 2 * MARGIN - GAP + max(map(len, rows)) * (CELL + GAP)
+    text = _wrapped(text, width - 2 * MARGIN)
+    y = height = 3 * MARGIN + LINE * len(text.splitlines()) + sum(tall) + sum(below)
+    figure = Figure((width, height), dpi=120, facecolor="white")
+    figure.text(MARGIN / width, 1 - MARGIN / height, text, ha="left", va="top", **TEXT)
+    y -= 2 * MARGIN + LINE * len(text.splitlines())
+    for group, high, room in zip(rows, tall, below, strict=True):
+        y -= high
+        for column, i in enumerate(group):
+            axes = _axes(figure, MARGIN + column * (CELL + GAP), y, CELL, high)
+            axes.set_anchor("S")  # pictures of a row stand on one line, over their names
+            axes.set_axis_off()
+            h, w = shapes[i]
+            axes.imshow(images[first[names[i]]], extent=(0, w, h, 0))
+            place = {"xy": (0.5, 0), "xycoords": "axes fraction", "textcoords": "offset points"}
+            style = TEXT | {"ha": "center", "va": "top", "xytext": (0, -72 * GAP / 2)}
+            axes.annotate(captions[i], **place, **style)
+        y -= room
+    return figure
+
+
+def groups(matrix: np.ndarray, gamma: float, neighbours: int = NEIGHBOURS) -> list[list[int]]:
+    """Groups of similar classes, by rule, at most `GROUPS`; none where no S is above γ.
+
+    The class with the highest S among those left begins a group; the classes most similar to it
+    follow, the highest S first, as far as they are left and above γ. All of them are taken out.
+
+    Args:
+        matrix: float (C, C), S.
+        neighbours: classes beside the first, at most.
+    """
+    left = np.where(np.eye(len(matrix), dtype=bool), -np.inf, matrix)
+    found: list[list[int]] = []
+    while len(found) < GROUPS and left.max() > gamma:
+        seed = int(left.max(1).argmax())
+        nearest = np.argsort(-left[seed], kind="stable")[:neighbours]
+        group = [seed, *(int(i) for i in nearest if left[seed, i] > gamma)]
+        left[group, :] = left[:, group] = -np.inf
+        found.append(group)
+    return found
+
+
+def _grid(aspects: np.ndarray, titles: list[str], note: str) -> tuple[Figure, np.ndarray]:
+    """A figure of axes (rows, columns) for pictures of these heights to their widths.
+
+    `note` stands below them, with room for a legend beside it.
+    """
     heights = CELL * np.minimum(1, aspects)
     n, columns = len(heights), len(titles)
     width = LEFT + columns * (CELL + GAP)
-    height = TOP + heights.sum() + (n - 1) * GAP + BOTTOM
+    note = _wrapped(note, width - MARGIN - LEGEND)
+    bottom = 2 * MARGIN + LINE * len(note.splitlines())
+    height = TOP + heights.sum() + (n - 1) * GAP + bottom
     figure = Figure((width, height), dpi=120, facecolor="white")
+    _note(figure, note)
     grid = figure.subplots(
         *(n, columns),
         squeeze=False,
@@ -165,7 +451,7 @@ def _grid(aspects: np.ndarray, titles: list[str]) -> tuple[Figure, np.ndarray]:
             "left": LEFT / width,
             "right": 1 - GAP / width,
             "top": 1 - TOP / height,
-            "bottom": BOTTOM / height,
+            "bottom": bottom / height,
             "wspace": GAP / CELL,
             "hspace": GAP / heights.mean(),
         },
@@ -187,6 +473,40 @@ def _overlay(photograph: np.ndarray, run: Run, image_id: str) -> np.ndarray:
         heat /= heat.max()
     opacity = OPACITY * np.sqrt(heat)[..., None]
     return (1 - opacity) * photograph + opacity * colormaps[HEAT](heat)[..., :3]
+
+
+def _axes(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches from the figure's lower left corner."""
+    w, h = figure.get_size_inches()
+    return figure.add_axes((x / w, y / h, width / w, height / h))
+
+
+def _shown(name: str) -> str:
+    """A class's name as people write it: `001.Black_footed_Albatross`, Black footed Albatross."""
+    name = re.sub(r"^\d+\.(?=[^\W\d_])", "", name).replace("_", " ")
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
+    return name.replace("$", r"\$")  # a pair of dollars would begin a formula
+
+
+def _number(value: float, form: str = "z.2f") -> str:
+    return f"{value:{form}}".replace("-", "−")
+
+
+def _width(text: str, size: float) -> float:
+    """Width of a line of text, inches."""
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=TEXT["family"]))
+    return path.get_extents().width / 72
+
+
+def _wrapped(text: str, width: float) -> str:
+    """Text in lines of a width in inches."""
+    return textwrap.fill(text, int(width / LETTER))
+
+
+def _note(figure: Figure, text: str) -> None:
+    """Write at the lower left of a figure."""
+    w, h = figure.get_size_inches()
+    figure.text(MARGIN / w, MARGIN / h, text, ha="left", va="bottom", **TEXT)
 
 
 def _label(axes: Axes, text: str) -> None:

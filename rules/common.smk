@@ -471,8 +471,41 @@ def ablation_options(wildcards):
     return options({"table": wildcards.table, **published(wildcards, ("cub",))})
 
 
+def gamma_options(wildcards):
+    return options({"gamma": settings(wildcards)["classifier"]["gamma"]})
+
+
+def compared_arms(wildcards):
+    """Arms of Figures 4d and 4e, all seeds: without ICFS and with it; label and part of the path."""
+    lams = dict.fromkeys((0, settings(wildcards)["classifier"]["lam"]))
+    return [
+        (f"λ = {lam:g}", arm(wildcards, seed, lam=lam))
+        for lam in lams
+        for seed in settings(wildcards)["seeds"]
+    ]
+
+
+def compared_curves(wildcards):
+    return expand(
+        rules.classifier.output.curves,
+        dataset=wildcards.dataset,
+        arm=[name for _, name in compared_arms(wildcards)],
+    )
+
+
+def loss_curves_options(wildcards, input):
+    """`--curves` once for each arm and seed."""
+    labels = (label for label, _ in compared_arms(wildcards))
+    files = zip(labels, input.curves, strict=True)
+    return " ".join(options({"curves": f"{label}={path}"}) for label, path in files)
+
+
 def figure_runs(wildcards):
-    return table1_runs(wildcards, first_seed(wildcards)).items()
+    """Columns of Figure 5: the rows of Table 1, and before ISIC the maps that its masks come from."""
+    seed = first_seed(wildcards)
+    runs = table1_runs(wildcards, seed)
+    isic = {"NMF": f"{arm(wildcards, seed)}_nmf", "ISIC": runs.pop("ISIC")}
+    return (runs | isic).items()
 
 
 def figure_inputs(wildcards):

@@ -22,6 +22,7 @@ HEAVY = ("torch", "torchvision", "numpy", "pandas", "h5py", "scipy", "sklearn", 
 STAGES = """
 birds fetch unpack weights index images similarity classifier features directions masks segmenter
 recognizer topk maps boxes scores trivial table1 figure-localization
+summary
 """
 
 
