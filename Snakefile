@@ -4,6 +4,9 @@
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/similarity.smk"
@@ -16,10 +19,18 @@ include: "rules/recognizer.smk"
 include: "rules/evaluation.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
-rule all:
+# The quickest look at what ISIC does: Table 1 and a picture of the generated set.
+rule demo:
     default_target: True
     input:
         "results/birds/table1.csv",
         "results/birds/figures/localization.png",
+
+
+# All tables, all figures and the summary of the generated set.
+rule all:
+    input:
+        "results/birds/all",

@@ -10,7 +10,7 @@ rule table1:
             "results/{dataset}/table1.csv",
             caption="../report/table1.rst",
             category="Tables",
-            labels={"data set": "{dataset}", "table": "1", "shows": "localisation"},
+            labels={"data set": "{dataset}", "table": "1"},
         ),
     log:
         "results/{dataset}/logs/table1.log",
@@ -29,7 +29,12 @@ rule ablation:
     input:
         runs=ablation_scores,
     output:
-        table="results/{dataset}/table{table}.csv",
+        table=report(
+            "results/{dataset}/table{table}.csv",
+            caption="../report/ablation.rst",
+            category="Tables",
+            labels={"data set": "{dataset}", "table": "{table}"},
+        ),
         seeds="results/{dataset}/table{table}_seeds.csv",
     log:
         "results/{dataset}/logs/table{table}.log",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from isic.errors import InputError
-from isic.settings import check, merge, named_weights, options, torchvision_names
+from isic.settings import check, merge, named_weights, options, portable, torchvision_names
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
@@ -153,3 +153,13 @@ def test_settings_load_nothing_heavy():
     program = "import sys, isic.settings, isic.code; print({'torch', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_an_absolute_path_is_not_shown_to_others():
+    settings = {"seeds": [0], "source": {"root": "/home/ada/data/mine", "url": "https://a.org/b"}}
+    shown = {"seeds": [0], "source": {"root": "…/mine", "url": "https://a.org/b"}}
+    assert portable(settings) == shown
+    assert portable({"root": "data/mine", "weights": None}) == {
+        "root": "data/mine",
+        "weights": None,
+    }

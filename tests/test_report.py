@@ -1,0 +1,393 @@
+"""The summary of a run, part by part; and the report of a whole run, opened in a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path, PurePath
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from test_workflow import ARM, TINY, Workflow
+
+from isic.cli import main
+from isic.errors import InputError
+from isic.report import (
+    beaten,
+    counts,
+    lines_after,
+    logged_warnings,
+    mask_shares,
+    mask_warnings,
+    stage,
+    summarize,
+    times,
+)
+
+BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n"
+INDEX = "image_id,split,class,width,height,digest\n"
+FIGURES = ("similarity", "loss_curves", "localization", "similar_classes")
+RESULTS = {f"table{number}.csv" for number in (1, 2, 3, 4)}
+RESULTS |= {f"{figure}.png" for figure in FIGURES} | {"summary.html"}
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def row(model: str, gt_known: float | None, backbone: str = "resnet18", **more: object) -> dict:
+    return {
+        "model": model,
+        "backbone": backbone,
+        "top1_loc": gt_known,
+        "top5_loc": gt_known,
+        "gt_known": gt_known,
+        "source": "measured",
+        "protocol": "crop",
+        "threshold": "none",
+        "images": 100,
+        "seeds": 1,
+    } | more
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a run on two classes left, as far as the summary reads it."""
+    folder = tmp_path / "birds"
+    write(
+        folder,
+        {
+            "index.csv": f"{INDEX}train/a/1.jpg,train,a,9,9,0\ntrain/<b>/1.jpg,train,<b>,9,9,1\n"
+            "test/a/1.jpg,test,a,9,9,2\n",
+            "truth.csv": "image_id,x0,y0,x1,y1\ntest/a/1.jpg,0,0,9,9\n",
+            "logs/index.log": "index: 3/3\rindex: 3/3\n2 classes\n"
+            "left out, cannot be read: train/<b>/2 & 3.jpg\n",
+            "benchmarks/index.tsv": f"{BENCHMARK}0.5\t0:00:00\tNA\t-\n",
+        },
+    )
+    return folder
+
+
+def test_images_are_counted():
+    index = pd.DataFrame({"image_id": ["p", "q", "r"], "class": ["a", "b", "a"]})
+    index["split"] = ["train", "train", "test"]
+    truth = pd.DataFrame({"image_id": ["p", "r", "r"]})
+    assert counts(index, truth, ["s.jpg"]) == {
+        "classes": 2,
+        "training images": 2,
+        "test images": 1,
+        "true boxes": 3,
+        "images that get boxes": 1,
+        "of them with a true box": 1,
+        "images left out": 1,
+    }
+
+
+def test_a_progress_bar_does_not_hide_a_line():
+    log = "train: 1/2\rtrain: 2/2\rwarning: too few\nno warning: here\nwarning:  two \n"
+    assert lines_after("warning:", log) == ["too few", "two"]
+
+
+def test_warnings_are_collected_once_and_counted():
+    logs = {
+        "similarity": "γ = 0.3: 0.0\n",
+        "lambda~1.0_seed~0/classifier": "warning: collapsed\nwarning: collapsed\n",
+        "lambda~1.0_seed~1/classifier": "epoch 1\nwarning: collapsed\nwarning: other",
+    }
+    assert logged_warnings(logs) == [
+        "collapsed (2 logs: lambda~1.0_seed~0/classifier, lambda~1.0_seed~1/classifier)",
+        "other (lambda~1.0_seed~1/classifier)",
+    ]
+
+
+def test_masks_that_say_nothing_are_warned_about():
+    empty, whole, good = np.zeros(2), np.full(10, 0.96), np.full(88, 0.3)
+    table = mask_shares({"arm": np.concatenate([empty, whole, good]), "fine": good})
+    assert table.to_dict("list") == {
+        "arm": ["arm", "fine"],
+        "masks": [100, 88],
+        "empty": [2.0, 0.0],
+        "whole": [10.0, 0.0],
+    }
+    assert mask_warnings(table) == [
+        "arm: 10.0 % of the pseudo-masks take the whole image for object"
+    ]
+    assert mask_warnings(mask_shares({})) == []
+
+
+def test_models_below_the_best_trivial_box_are_named():
+    table = pd.DataFrame(
+        [
+            row("SPOL", 10.0, source="published"),
+            row("whole image", 40.0, "none"),
+            row("centre box 80 %", 52.5, "none"),
+            row("CAM", 47.75),
+            row("BASE", 52.5),
+            row("ISIC (this run)", 90.0),
+            row("whole image", 40.0, "none", protocol="original"),
+            row("CAM", 41.0, protocol="original"),
+        ]
+    )
+    assert beaten(table) == [
+        "protocol crop: the trivial box centre box 80 % (GT-known 52.50) beats "
+        "CAM (47.75) by 4.75 points"
+    ]
+
+
+def test_where_nothing_is_scored_nothing_is_beaten():
+    table = pd.DataFrame([row("CAM", None, protocol="none"), row("BASE", None, protocol="none")])
+    assert beaten(table.astype({"gt_known": float})) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (f"{ARM}/features/0.tsv", "features"),
+        (f"{ARM}/classifier.tsv", "classifier"),
+        ("lambda~0_seed~0_cam/maps.tsv", "maps"),
+        ("plain_seed~0/recognizer.tsv", "recognizer"),
+        ("trivial/scores.tsv", "trivial"),
+        ("figures/localization.tsv", "figures"),
+        ("images~112.tsv", "images"),
+        ("table1.tsv", "table1"),
+    ],
+)
+def test_the_stage_of_a_benchmark(path: str, name: str):
+    assert stage(PurePath(path)) == name
+
+
+def test_times_are_summed_by_stage():
+    jobs = pd.DataFrame(
+        [("index", 2.0, np.nan), ("maps", 5.0, 80.0), ("maps", 7.0, np.nan), ("cut", np.nan, 9.0)],
+        columns=["stage", "s", "max_rss"],
+    )
+    expected = pd.DataFrame(
+        [
+            ("maps", 2, 12.0, 7.0, 80.0),
+            ("index", 1, 2.0, 2.0, np.nan),
+            ("cut", 1, 0.0, np.nan, 9.0),
+            ("total", 4, 14.0, 7.0, 80.0),
+        ],
+        columns=["stage", "jobs", "seconds", "longest", "peak"],
+    )
+    pd.testing.assert_frame_equal(times(jobs), expected)
+
+
+def test_the_page_escapes_what_it_shows_and_says_where_nothing_is_wrong(folder: Path):
+    page = summarize(folder, {"source": {"root": "…/<mine>"}})
+    assert "train/&lt;b&gt;/2 &amp; 3.jpg" in page
+    assert "…/&lt;mine&gt;" in page
+    assert "<b>" not in page
+    assert "<mine>" not in page
+    assert "Nothing to warn about" in page
+    assert page.count("Not made yet") == 4
+    assert "The masks do not hold the object's share" in page
+
+
+def test_the_page_holds_what_the_run_left(folder: Path):
+    columns = {f"gt_known{end}": value for end, value in (("_sd", 1), ("_low", 80), ("_high", 90))}
+    columns |= {
+        f"{name}{end}": None for name in ("top1_loc", "top5_loc") for end in ("_sd", "_low")
+    }
+    columns |= {"top1_loc_high": None, "top5_loc_high": None}
+    table1 = [
+        row("SPOL", 96.46, source="published"),
+        row("whole image", 50, "none"),
+        row("CAM", 40),
+    ]
+    pd.DataFrame(table1).to_csv(folder / "table1.csv", index=False)
+    pd.DataFrame([row("BASE", 85.0, **columns)]).to_csv(folder / "table2.csv", index=False)
+    log, benchmark = f"{ARM}/classifier.log", f"{ARM}/classifier.tsv"
+    write(
+        folder,
+        {
+            f"logs/{log}": "warning: no two classes are similar\n",
+            "logs/summary.log": "warning: of an earlier page\n",
+            f"benchmarks/{benchmark}": f"{BENCHMARK}3725.0\t1:02:05\t1234.5\t9\n",
+        },
+    )
+    (folder / ARM / "masks").mkdir(parents=True)
+    for shard, shares in enumerate(([0.0, 0.5], [0.2, 0.3])):
+        with h5py.File(folder / ARM / "masks" / f"{shard}.h5", "w") as file:
+            file["object_share"] = shares
+    page = summarize(folder, {"classifier": {"lam": 1.0}})
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert "whole image (GT-known 50.00) beats CAM (40.00) by 10.00 points" in text
+    assert f"{ARM}: 25.0 % of the pseudo-masks are empty" in text
+    assert f"no two classes are similar ({ARM}/classifier)" in text
+    assert "earlier page" not in text
+    assert "85.00 ± 1.00 [80.0, 90.0]" in text
+    assert '<tr class="published' in page
+    assert "classifier 1 1:02:05 1:02:05 1,234 MiB" in text
+    assert "index 1 0:00:00 0:00:00 - " in text
+    assert "total 2 1:02:06 1:02:05 1,234 MiB" in text
+    assert "lam: 1.0" in text
+
+
+def test_labels_alone_make_a_page_that_says_so(folder: Path):
+    write(folder, {"truth.csv": "image_id,x0,y0,x1,y1\n"})
+    nothing = [row(model, None, protocol="none") for model in ("CAM", "ISIC (this run)")]
+    pd.DataFrame(nothing).to_csv(folder / "table1.csv", index=False)
+    assert "nothing to score: no boxes" in summarize(folder, {})
+
+
+def test_the_page_loads_nothing_and_names_no_place(folder: Path):
+    page = summarize(folder, {})
+    assert "http" not in page
+    assert not re.search(r"\b(src|href)=|url\(|@import", page)
+    assert str(folder.parent) not in page
+    assert str(Path.home()) not in page
+    assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", page)
+
+
+def test_a_folder_without_an_index_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"index\.csv: does not exist"):
+        summarize(tmp_path, {})
+
+
+def test_settings_that_are_no_json_are_refused(folder: Path, capsys, monkeypatch):
+    page = folder / "summary.html"
+    command = ["isic", "summary", str(folder), str(page), "--settings"]
+    monkeypatch.setattr(sys, "argv", [*command, "seeds: [0]"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith("isic: --settings: no JSON")
+    assert not page.exists()
+    monkeypatch.setattr(sys, "argv", [*command, '{"seeds": [0]}'])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert "seeds: [0]" in page.read_text(encoding="utf-8")
+
+
+# The report of a whole run
+
+# Shows each result of the report in turn, and then says in the page's title how many there were.
+TOUR = """<script>
+const content = {"text/html": "html", "image/png": "img"};
+const views = Object.entries(results).map(([path, result]) => ({
+  navbarMode: "resultinfo", resultPath: path, contentPath: result.data_uri,
+  content: content[result.mime_type]
+}));
+views.push({content: "stats"});
+let shown = 0;
+const next = () => {
+  const view = views.pop();
+  if (view) { app.setView(view); shown += 1; setTimeout(next, 300); }
+  else document.title = `shown: ${shown}`;
+};
+setTimeout(next, 300);
+</script>"""
+LOADS = """<img src="https://example.org/a.png">
+<iframe src="data:text/html,<img src=http://example.org/b.png>"></iframe>"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A workflow that has made all there is of the data set birds, and its report."""
+    run = Workflow(tmp_path_factory.mktemp("report"))
+    sweeps = {"features": {"shards": 1}, "tables": {"lam": [0, 1.0], "gamma": [0.3]}}
+    run.configure("tiny.yaml", {"birds": TINY | sweeps})
+    for options in ([], ["--report", "report.html"]):
+        done = run.run("results/birds/all", *options)
+        assert done.returncode == 0, done.stdout
+    return run
+
+
+@pytest.fixture(scope="module")
+def report(run: Workflow) -> str:
+    return (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+def variable(report: str, name: str) -> dict:
+    """A JavaScript variable of the report's page, which is JSON."""
+    start = re.search(rf'<script id="[\w-]+">\s*var {name} = ', report)
+    assert start
+    return json.JSONDecoder().raw_decode(report, start.end())[0]
+
+
+def test_a_second_run_for_all_does_nothing(run: Workflow):
+    assert "Nothing to be done" in run.run("results/birds/all").stdout
+
+
+def test_the_report_holds_every_table_figure_and_caption(run: Workflow, report: str):
+    results = variable(report, "results")
+    assert {Path(path).name for path in results} == RESULTS
+    for path, result in results.items():
+        encoded = result["data_uri"].partition(";base64,")[2]
+        assert base64.b64decode(encoded) == (run.folder / path).read_bytes(), path
+        assert "of the paper" in result["caption"] or path.endswith("summary.html"), path
+        assert "birds" in result["caption"]
+        assert "system-message" not in result["caption"]  # docutils' errors
+        assert result["labels"]["data set"] == "birds"
+    description = variable(report, "workflow_desc")
+    assert "ECCV 2022" in description
+    assert "system-message" not in description
+
+
+def test_the_summary_says_what_a_reader_asks_for(run: Workflow):
+    page = (run.folder / "results" / "birds" / "summary.html").read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert "training images 32 test images 8 true boxes 40" in text
+    for words in ("BASE+ICFS+NMF+SEG", "ISIC (this run)", "λ", "γ", "segmenter", "torchvision"):
+        assert words in text
+    assert "Not made yet" not in text
+    assert "learning_rate: 0.01" in text
+
+
+def test_the_report_names_no_place(run: Workflow, report: str):
+    """What is embedded in the page, the pictures aside: Snakemake's own programs are not ours."""
+    results = variable(report, "results")
+    own = [variable(report, name) for name in ("rules", "workflow_desc", "categories")]
+    own += [{key: value for key, value in r.items() if key != "data_uri"} for r in results.values()]
+    own += [(run.folder / path).read_text("utf-8") for path in results if not path.endswith("png")]
+    text = json.dumps(own, ensure_ascii=False)
+    assert not re.search(r"(?<![\w.…}*<])/(?:home|root|tmp|usr|work|Users)/", text)
+    assert str(run.folder) not in text
+    assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text)
+
+
+def loaded(page: Path, scratch: Path) -> tuple[str, set[str]]:
+    """Open a page in Chromium: its title at the end, and the addresses that it asked for."""
+    log = scratch / "net.json"
+    done = subprocess.run(
+        [
+            *("chromium", "--headless", "--no-sandbox", "--disable-gpu"),
+            "--host-resolver-rules=MAP * ~NOTFOUND",  # whatever is asked for stays here
+            *(f"--user-data-dir={scratch / 'profile'}", f"--log-net-log={log}"),
+            *("--virtual-time-budget=30000", "--dump-dom", page.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    title = re.search("<title>(.*)</title>", done.stdout)
+    requests = [event.get("params", {}) for event in json.loads(log.read_text("utf-8"))["events"]]
+    # What Chromium asks for on its own account has no origin.
+    asked = {r["url"] for r in requests if r.get("initiator", "not an origin") != "not an origin"}
+    return title[1] if title else "", {
+        url for url in asked if not url.startswith(("data:", "file:"))
+    }
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium, to open the report")
+def test_opening_the_report_loads_nothing_from_outside(run: Workflow, report: str, tmp_path: Path):
+    (tmp_path / "tour.html").write_text(report + TOUR, encoding="utf-8")
+    title, asked = loaded(tmp_path / "tour.html", tmp_path)
+    assert title == f"shown: {len(RESULTS) + 1}"
+    assert asked == set()
+    # The same look at a page that does load tells so.
+    (tmp_path / "loads.html").write_text(LOADS, encoding="utf-8")
+    _, asked = loaded(tmp_path / "loads.html", tmp_path)
+    assert asked == {"https://example.org/a.png", "http://example.org/b.png"}
