@@ -21,7 +21,8 @@ from isic.models.files import save_network
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "h5py", "scipy", "sklearn", "PIL", "matplotlib")
 STAGES = """
 birds fetch unpack weights index images similarity classifier features directions masks segmenter
-recognizer topk maps boxes scores trivial table1 figure-localization
+recognizer topk maps boxes scores trivial table1 ablation figure-localization figure-similarity
+figure-loss-curves figure-similar-classes
 summary
 """
 
