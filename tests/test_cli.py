@@ -151,7 +151,7 @@ def test_an_error_shows_no_traceback_to_the_shell() -> None:
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("words", ["--foregroud 0.2", "--foreground 1.5", "--foreground much"])
+@pytest.mark.parametrize("words", ["--foregroud 0.2", "--foreground -1", "--foreground much"])
 def test_an_option_that_is_wrong_is_named(words: str, isic) -> None:
     run = isic("masks", "a", "b", "c", *words.split())
     assert run.status != 0

@@ -36,7 +36,7 @@ def test_the_configuration_is_complete_and_valid():
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
 def test_the_examples_are_valid(path: Path):
     example = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert example["datasets"].keys() <= check(merge(CONFIG, example), SCHEMA).keys()
+    assert example.get("datasets", {}).keys() <= check(merge(CONFIG, example), SCHEMA).keys()
 
 
 def test_cub_has_the_papers_settings():
