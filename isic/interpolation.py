@@ -8,9 +8,9 @@ from isic.errors import InputError
 
 
 def _stretch(maps: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Linear interpolation along an axis to `size`, pixel centres at k + 0.5."""
+    """Linear interpolation along an axis to `size`: first on first, last on last."""
     length = maps.shape[axis]
-    source = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
+    source = np.linspace(0, length - 1, size)
     low = source.astype(int)
     share = np.expand_dims((source - low).astype(np.float32), tuple(range(1, maps.ndim - axis)))
     before = maps.take(low, axis)
@@ -24,7 +24,8 @@ def _stretch(maps: np.ndarray, size: int, axis: int) -> np.ndarray:
 def upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Maps (n, h, w) resized bilinearly to `size` = (H, W), float32 (n, H, W).
 
-    Gives what torch's `interpolate(mode="bilinear", align_corners=False)` gives.
+    Gives what torch's `interpolate(mode="bilinear", align_corners=True)` gives: the positions of a
+    map are its image's pixels 0, 8, 16 …, see `isic.models.fusion.Fusion`.
 
     Raises:
         InputError: a value is negative or not finite.

@@ -22,7 +22,9 @@ def segmentation_loss(outputs: Tensor, masks: Tensor) -> Tensor:
     Returns:
         Scalar, the mean over the pixels that are not left out; 0 where all are.
     """
-    outputs = functional.interpolate(outputs.float(), masks.shape[1:], mode="bilinear")[:, 0]
+    outputs = functional.interpolate(
+        outputs.float(), masks.shape[1:], mode="bilinear", align_corners=True
+    )[:, 0]
     decided = masks != LEFT_OUT
     loss = functional.binary_cross_entropy_with_logits(
         outputs, (masks == OBJECT).float(), reduction="none"

@@ -304,7 +304,7 @@ def test_segmentation_loss_is_over_the_decided_pixels() -> None:
 def test_segmentation_loss_is_at_the_masks_resolution() -> None:
     outputs = torch.randn(1, 1, 4, 5)
     masks = torch.randint(0, 2, (1, 16, 20), dtype=torch.uint8)
-    larger = functional.interpolate(outputs, (16, 20), mode="bilinear")
+    larger = functional.interpolate(outputs, (16, 20), mode="bilinear", align_corners=True)
     torch.testing.assert_close(segmentation_loss(outputs, masks), segmentation_loss(larger, masks))
 
 

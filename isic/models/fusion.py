@@ -19,6 +19,11 @@ class Fusion(nn.Module):
 
     Each scale passes a 1×1 convolution to N channels, batch norm and ReLU, so that the three have
     the same channels and the product is non-negative, as the NMF of Section 3.5 needs it.
+
+    Padded convolutions of stride s look at the pixels 0, s, 2s …: with an image side of 32·k + 1
+    the positions of each scale reach from its first pixel to its last. Scales are therefore laid
+    over each other corner on corner (`align_corners`); laid edge on edge, f5 would lie 16 pixels
+    beside its place and f3 four.
     """
 
     def __init__(self, in_channels: list[int], channels: int) -> None:
@@ -38,7 +43,9 @@ class Fusion(nn.Module):
         scales = [reduce(f) for reduce, f in zip(self.reduce, features, strict=True)]
         fused = scales[0]
         for scale in scales[1:]:
-            fused = fused * functional.interpolate(scale, size, mode="bilinear")
+            fused = fused * functional.interpolate(
+                scale, size, mode="bilinear", align_corners=True
+            )
         return fused
 
 
