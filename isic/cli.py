@@ -245,6 +245,7 @@ def classifier(
     import torch
 
     from isic.artifacts import open_hdf5, provenance, write_csv
+    from isic.checkpoint import Checkpoint
     from isic.classifier import collapse, train_classifier
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
@@ -254,6 +255,9 @@ def classifier(
     from isic.similarity import similar_classes
 
     settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
+    inputs = [p for p in (index, images, similarity, weights) if p is not None]
+    made_of = provenance(settings, inputs)
+    checkpoint = Checkpoint(output, "classifier", made_of)
     similar = None
     if lam > 0:
         if similarity is None:
@@ -292,12 +296,13 @@ def classifier(
             precision=precision,
             seed=seed,
             log=log,
+            checkpoint=checkpoint,
         )
     if reason := collapse(history, len(names)):
         print(f"warning: training collapsed: {reason}. Lower lam, or set normalize: spread.")
     write_csv(history, curves)
-    inputs = [p for p in (index, images, similarity, weights) if p is not None]
-    save_network(output, network, {"kind": "fusion", **shape}, provenance(settings, inputs))
+    save_network(output, network, {"kind": "fusion", **shape}, made_of)
+    checkpoint.remove()
 
 
 @app.command()
@@ -429,6 +434,7 @@ def segmenter(
     import torch
 
     from isic.artifacts import provenance, write_csv
+    from isic.checkpoint import Checkpoint
     from isic.data.index import read_index, trained
     from isic.data.pack import load_images
     from isic.events import event_log
@@ -438,6 +444,9 @@ def segmenter(
     from isic.segmenter import train_segmenter
 
     settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
+    inputs = [p for p in (index, images, *masks, weights) if p is not None]
+    made_of = provenance(settings, inputs)
+    checkpoint = Checkpoint(output, "segmenter", made_of)
     table = read_index(index)
     train = trained(table)
     pixels = load_images(images, table)[train]
@@ -460,10 +469,11 @@ def segmenter(
             precision=precision,
             seed=seed,
             log=log,
+            checkpoint=checkpoint,
         )
     write_csv(history, curves)
-    inputs = [p for p in (index, images, *masks, weights) if p is not None]
-    save_network(output, network, {"kind": "fusion", **shape}, provenance(settings, inputs))
+    save_network(output, network, {"kind": "fusion", **shape}, made_of)
+    checkpoint.remove()
 
 
 @app.command()
@@ -490,6 +500,7 @@ def recognizer(
     import torch
 
     from isic.artifacts import provenance, write_csv
+    from isic.checkpoint import Checkpoint
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
     from isic.events import event_log
@@ -498,6 +509,9 @@ def recognizer(
     from isic.recognizer import train_recognizer
 
     settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
+    inputs = [p for p in (index, images, weights) if p is not None]
+    made_of = provenance(settings, inputs)
+    checkpoint = Checkpoint(output, "recognizer", made_of)
     table = read_index(index)
     train = trained(table)
     pixels, labels = load_images(images, table)[train], class_ids(table)[train]
@@ -519,10 +533,11 @@ def recognizer(
             precision=precision,
             seed=seed,
             log=log,
+            checkpoint=checkpoint,
         )
     write_csv(history, curves)
-    inputs = [p for p in (index, images, weights) if p is not None]
-    save_network(output, network, {"kind": "plain", **shape}, provenance(settings, inputs))
+    save_network(output, network, {"kind": "plain", **shape}, made_of)
+    checkpoint.remove()
 
 
 @app.command()

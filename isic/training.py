@@ -6,17 +6,21 @@ setting says bf16. Everything random comes from one seed.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from isic.checkpoint import Checkpoint
 from isic.data.batches import cut_out, normalised, random_windows
 from isic.errors import InputError
 from isic.models.backbones import parameter_groups
@@ -27,6 +31,54 @@ Losses = Callable[[Tensor, Tensor, Tensor | None, float], dict[str, Tensor]]
 
 
 LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
+CHECKPOINT_EVERY = 60.0  # seconds, at least, between two checkpoints
+
+
+@dataclass
+class Position:
+    """Where a training stands between two steps."""
+
+    epoch: int = 0
+    step: int = 0  # within the epoch
+    batches: list[np.ndarray] = field(default_factory=list)  # of the epoch; none: not drawn yet
+    sums: dict[str, float] = field(default_factory=dict)  # of each value over the images seen
+    seen: int = 0  # images of the epoch
+    curves: list[dict[str, float]] = field(default_factory=list)  # of the epochs that are done
+
+    def means(self) -> dict[str, float]:
+        """Of each value, over the images of the epoch that were seen."""
+        return {name: value / self.seen for name, value in self.sums.items()}
+
+
+def _state(
+    at: Position, network: nn.Module, optimizer: torch.optim.Optimizer, rng: np.random.Generator
+) -> dict[str, Any]:
+    """All that the steps to come depend on, for a checkpoint."""
+    return vars(at) | {
+        "batches": [torch.from_numpy(batch) for batch in at.batches],
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "numpy": json.dumps(rng.bit_generator.state),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),
+    }
+
+
+def _restore(
+    state: dict[str, Any],
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+) -> Position:
+    """Put all back as `_state` found it."""
+    network.load_state_dict(state.pop("network"))
+    optimizer.load_state_dict(state.pop("optimizer"))
+    rng.bit_generator.state = json.loads(state.pop("numpy"))
+    torch.set_rng_state(state.pop("torch").cpu())
+    if len(cuda := state.pop("cuda")) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([device.cpu() for device in cuda])
+    batches = [batch.cpu().numpy() for batch in state.pop("batches")]
+    return Position(**state, batches=batches)
 
 
 def pick_device() -> torch.device:
@@ -66,6 +118,7 @@ def train(
     seed: int,
     targets: np.ndarray | None = None,
     log: Callable[[int, dict[str, float]], None] = lambda *_: None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` in place.
 
@@ -79,6 +132,8 @@ def train(
         targets: (n, R, R) uint8, cut and flipped with the images, or None.
         log: called after each epoch with its number, from 1, and the values that are returned,
             besides `images_per_second`; see `isic.events`.
+        checkpoint: the training is saved there about once a minute, and goes on from what is saved
+            there; on the CPU it ends with the same bytes as if it had not been interrupted.
 
     Returns:
         One dictionary an epoch: `epoch` and the mean of each value of `losses`.
@@ -99,52 +154,61 @@ def train(
     )
     stored = torch.from_numpy(images).to(device)
     wanted = None if targets is None else torch.from_numpy(targets).to(device)
-    curves = []
+    at = Position()
+    if checkpoint and (saved := checkpoint.load(device)):
+        at = _restore(saved, network, optimizer, rng)
+        for means in at.curves:
+            log(int(means["epoch"]), {k: v for k, v in means.items() if k != "epoch"})
+        print(f"goes on from epoch {at.epoch + 1}, step {at.step + 1}", flush=True)
     network.train()
     trained, begin = 0, time.perf_counter()
-    last = begin
-    for epoch in range(epochs):
-        sums: dict[str, float] = {}
-        seen = 0
-        batches = list(sampler(rng))
-        length = sum(map(len, batches))
-        for step, batch in enumerate(batches):
+    last = kept = begin
+    while at.epoch < epochs:
+        if not at.batches:
+            at.batches = list(sampler(rng))
+        length = sum(map(len, at.batches))
+        while at.step < len(at.batches):
+            if checkpoint and time.perf_counter() - kept > CHECKPOINT_EVERY:
+                checkpoint.save(_state(at, network, optimizer, rng))
+                kept = time.perf_counter()
+            batch = at.batches[at.step]
             rows = torch.from_numpy(batch).to(device)
             window = random_windows(len(batch), stored.shape[1], crop, rng, device)
             x = normalised(cut_out(stored, rows, *window, crop))
             y = None if wanted is None else cut_out(wanted, rows, *window, crop)
             with autocast(device, precision):
-                values = losses(x, rows, y, epoch + step / len(batches))
+                values = losses(x, rows, y, at.epoch + at.step / len(at.batches))
             if not math.isfinite(values["loss"].item()):
                 raise InputError(
-                    f"the loss is {values['loss'].item()} in epoch {epoch + 1}, step {step + 1}: "
-                    "lower learning_rate or lam, or set precision: float32."
+                    f"the loss is {values['loss'].item()} in epoch {at.epoch + 1}, step "
+                    f"{at.step + 1}: lower learning_rate or lam, or set precision: float32."
                 )
             optimizer.zero_grad()
             values["loss"].backward()
             optimizer.step()
             for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(batch)
-            seen += len(batch)
+                at.sums[name] = at.sums.get(name, 0.0) + value.item() * len(batch)
+            at.seen += len(batch)
+            at.step += 1
             trained += len(batch)
             # Lines, not a bar that redraws itself: they read as well in a log file.
             now = time.perf_counter()
-            if seen == length or now - last > LINE_EVERY:
-                last, rate = now, trained / (now - begin)
-                left = round((length - seen + (epochs - epoch - 1) * length) / rate)
-                means = {name: value / seen for name, value in sums.items()}
-                part = "" if seen == length else f", {seen / length:.0%}"
-                words = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+            rate = trained / (now - begin)
+            if at.seen == length or now - last > LINE_EVERY:
+                last = now
+                left = round((length - at.seen + (epochs - at.epoch - 1) * length) / rate)
+                part = "" if at.seen == length else f", {at.seen / length:.0%}"
+                words = " ".join(f"{name} {value:.4f}" for name, value in at.means().items())
                 print(
-                    f"epoch {epoch + 1}/{epochs}{part}: {words}, {rate:.1f} images/s, "
+                    f"epoch {at.epoch + 1}/{epochs}{part}: {words}, {rate:.1f} images/s, "
                     f"{timedelta(seconds=left)} left",
                     flush=True,
                 )
         # The speed stays out of the curves: a run repeated gives the same to the byte.
-        log(epoch + 1, means | {"images_per_second": rate})
-        curves.append({"epoch": epoch + 1, **means})
+        log(at.epoch + 1, at.means() | {"images_per_second": rate})
+        at = Position(at.epoch + 1, curves=[*at.curves, {"epoch": at.epoch + 1, **at.means()}])
     network.eval()
-    return curves
+    return at.curves
 
 
 @torch.inference_mode()

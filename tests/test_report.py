@@ -320,6 +320,15 @@ def test_a_second_run_for_all_does_nothing(run: Workflow):
     assert "Nothing to be done" in run.run("results/birds/all").stdout
 
 
+def test_what_was_deleted_is_made_again(run: Workflow):
+    figure = run.folder / "results/birds/figures/localization.png"
+    kept = figure.rename(figure.with_suffix(".kept"))
+    planned = run.run("results/birds/all", "-n").stdout
+    kept.rename(figure)
+    assert "rule figure_localization" in planned
+    assert "rule classifier" not in planned
+
+
 def test_the_report_holds_every_table_figure_and_caption(run: Workflow, report: str):
     results = variable(report, "results")
     assert {Path(path).name for path in results} == RESULTS

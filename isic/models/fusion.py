@@ -43,9 +43,7 @@ class Fusion(nn.Module):
         scales = [reduce(f) for reduce, f in zip(self.reduce, features, strict=True)]
         fused = scales[0]
         for scale in scales[1:]:
-            fused = fused * functional.interpolate(
-                scale, size, mode="bilinear", align_corners=True
-            )
+            fused = fused * functional.interpolate(scale, size, mode="bilinear", align_corners=True)
         return fused
 
 

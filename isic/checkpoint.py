@@ -1,0 +1,63 @@
+"""Unfinished trainings: saved as they go, and taken up where they stopped.
+
+A checkpoint tells which training it is of (settings, versions, inputs, code) and serves that one
+alone. It lies beside the file that the training will write, and goes when that is written.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isic.artifacts import atomic
+from isic.code import code_digest
+
+
+class Checkpoint:
+    """The saved state of the training that writes `output`.
+
+    Args:
+        output: the file that the finished training will be.
+        stage: the command, whose code's digest is part of the identity.
+        provenance: settings, versions and inputs, see `isic.artifacts.provenance`.
+    """
+
+    def __init__(self, output: Path, stage: str, provenance: Mapping[str, str]) -> None:
+        self.path = output.with_name(f"{output.name}.checkpoint")
+        self.identity = json.dumps({"code": code_digest(stage), **provenance}, sort_keys=True)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """The state that was saved last, tensors on `device`; None where there is none.
+
+        A checkpoint of another training, or one that cannot be read, is left aside with a line
+        that says so: to begin anew loses time, to mix two trainings loses the result.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            saved = torch.load(self.path, map_location=device, weights_only=True)
+            state, identity = saved["state"], saved["identity"]
+        except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError):
+            print(f"warning: {self.path} is damaged; the training begins anew.")
+            return None
+        if identity != self.identity:
+            print(
+                f"{self.path} is of another training (settings, inputs, code or versions differ); "
+                "this one begins anew."
+            )
+            return None
+        return state
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace what was saved. `state` holds tensors, numbers, strings, lists, dictionaries."""
+        with atomic(self.path) as part:
+            torch.save({"identity": self.identity, "state": dict(state)}, part)
+
+    def remove(self) -> None:
+        """Delete the file: its training is finished."""
+        self.path.unlink(missing_ok=True)
