@@ -545,3 +545,14 @@ wildcard_constraints:
     seed=r"\d+",
     table=r"[234]",
     shard=r"\d+",
+
+
+def deleted(wildcards):
+    """What `everything` needs and was deleted since: Snakemake alone would not make it again.
+
+    Not a function of `input`: of a parameter that is, Snakemake does not heed a change.
+    """
+    if not Path(f"results/{wildcards.dataset}/all").exists():
+        return []
+    needed = expand([*rules.summary.input, *rules.summary.output], **wildcards)
+    return [path for path in needed if not Path(path).exists()]

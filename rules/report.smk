@@ -38,10 +38,4 @@ rule everything:
     output:
         touch("results/{dataset}/all"),
     params:
-        # Snakemake alone would not make again what was deleted before a file that is there.
-        deleted=lambda wildcards, input: [
-            path
-            for path in input
-            if Path(f"results/{wildcards.dataset}/all").exists()
-            and not Path(path).exists()
-        ],
+        deleted=deleted,
