@@ -1,10 +1,10 @@
-# make demo: Table 1 out of generated images.   make test: all checks.   Needs Python 3.11.4 or newer, and make.
+# make demo: Table 1 out of generated images.   make test: all checks.   make slurm: the workflow on a SLURM of this machine.   Needs Python 3.11.4 or newer, and make.
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo venv install lint test clean
+.PHONY: demo venv install lint test slurm clean
 
 demo: venv
 	$(BIN)/snakemake --cores $(CORES)
@@ -27,6 +27,11 @@ lint: venv
 
 test: lint
 	$(BIN)/pytest
+
+# As root, on a Debian with munge, slurmctld, slurmd and slurm-client and no SLURM of its own.
+slurm: venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[slurm]'
+	tests/slurm.sh
 
 clean:
 	rm -rf results .snakemake .pytest_cache .ruff_cache

@@ -22,6 +22,12 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+# Where Snakemake itself runs, not in a cluster's job: what needs the network.
+localrules:
+    fetch,
+    weights,
+
+
 # The quickest look at what ISIC does: Table 1 and a picture of the generated set.
 rule demo:
     default_target: True

@@ -16,6 +16,7 @@ import torch
 
 from isic.artifacts import atomic
 from isic.code import code_digest
+from isic.distributed import rank
 
 
 class Checkpoint:
@@ -54,10 +55,16 @@ class Checkpoint:
         return state
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace what was saved. `state` holds tensors, numbers, strings, lists, dictionaries."""
+        """Replace what was saved; of several processes the first does.
+
+        `state` holds tensors, numbers, strings, lists, dictionaries.
+        """
+        if rank() > 0:
+            return
         with atomic(self.path) as part:
             torch.save({"identity": self.identity, "state": dict(state)}, part)
 
     def remove(self) -> None:
         """Delete the file: its training is finished."""
-        self.path.unlink(missing_ok=True)
+        if rank() == 0:
+            self.path.unlink(missing_ok=True)

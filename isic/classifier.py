@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.data.batches import similar_class_batches
+from isic.devices import pick_device
+from isic.distributed import gathered
 from isic.losses import icfs_loss, scaled
 from isic.models.fusion import FusionNetwork, image_vectors, logits
-from isic.training import pick_device, train
+from isic.training import train
 
 
 def train_classifier(
@@ -50,9 +52,13 @@ def train_classifier(
     within = torch.eye(classes, dtype=torch.bool, device=device)
     pairs = within if similar is None else torch.from_numpy(similar).to(device)
 
-    def losses(x: Tensor, rows: Tensor, _: Tensor | None, progress: float) -> dict[str, Tensor]:
-        fused, class_maps = network(x)
-        y, scores, vectors = target[rows], logits(class_maps), image_vectors(fused)
+    def losses(
+        model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None, progress: float
+    ) -> dict[str, Tensor]:
+        fused, class_maps = model(x)
+        y = target[rows]
+        scores = gathered(logits(class_maps), len(rows))
+        vectors = gathered(image_vectors(fused), len(rows))
         ce = functional.cross_entropy(scores, y)
         intra = icfs_loss(scaled(vectors.detach(), "spread"), y, within)
         icfs = icfs_loss(scaled(vectors, normalize), y, pairs) if lam else intra

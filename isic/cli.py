@@ -172,11 +172,12 @@ def similarity(
     from isic.artifacts import new_hdf5, provenance
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
+    from isic.devices import pick_device
     from isic.models.backbones import Backbone as Network
     from isic.models.files import load_network
     from isic.models.fusion import image_vectors
     from isic.similarity import class_vectors, reduce_vectors, similarity_matrix
-    from isic.training import infer, pick_device
+    from isic.training import infer
 
     if classifier is None and weights is None:
         raise InputError("similarity needs --weights (a pretrained backbone) or --classifier.")
@@ -249,6 +250,7 @@ def classifier(
     from isic.classifier import collapse, train_classifier
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
+    from isic.distributed import rank, together
     from isic.events import event_log
     from isic.models.files import save_network
     from isic.models.fusion import FusionNetwork
@@ -276,7 +278,7 @@ def classifier(
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": len(names), "dropout": dropout}
     network = FusionNetwork(weights=weights, **shape)
-    with event_log(tensorboard, "classifier") as log:
+    with together(), event_log(tensorboard if rank() == 0 else None, "classifier") as log:
         history = train_classifier(
             network,
             pixels,
@@ -298,6 +300,8 @@ def classifier(
             log=log,
             checkpoint=checkpoint,
         )
+    if rank() > 0:
+        return
     if reason := collapse(history, len(names)):
         print(f"warning: training collapsed: {reason}. Lower lam, or set normalize: spread.")
     write_csv(history, curves)
@@ -437,6 +441,7 @@ def segmenter(
     from isic.checkpoint import Checkpoint
     from isic.data.index import read_index, trained
     from isic.data.pack import load_images
+    from isic.distributed import rank, together
     from isic.events import event_log
     from isic.masks import read_masks
     from isic.models.files import save_network
@@ -454,7 +459,7 @@ def segmenter(
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": 1}
     network = FusionNetwork(weights=weights, **shape)
-    with event_log(tensorboard, "segmenter") as log:
+    with together(), event_log(tensorboard if rank() == 0 else None, "segmenter") as log:
         history = train_segmenter(
             network,
             pixels,
@@ -471,6 +476,8 @@ def segmenter(
             log=log,
             checkpoint=checkpoint,
         )
+    if rank() > 0:
+        return
     write_csv(history, curves)
     save_network(output, network, {"kind": "fusion", **shape}, made_of)
     checkpoint.remove()
@@ -503,6 +510,7 @@ def recognizer(
     from isic.checkpoint import Checkpoint
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
+    from isic.distributed import rank, together
     from isic.events import event_log
     from isic.models.files import save_network
     from isic.models.fusion import PlainNetwork
@@ -518,7 +526,7 @@ def recognizer(
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "outputs": len(classes(table)), "dropout": dropout}
     network = PlainNetwork(weights=weights, **shape)
-    with event_log(tensorboard, "recognizer") as log:
+    with together(), event_log(tensorboard if rank() == 0 else None, "recognizer") as log:
         history = train_recognizer(
             network,
             pixels,
@@ -535,6 +543,8 @@ def recognizer(
             log=log,
             checkpoint=checkpoint,
         )
+    if rank() > 0:
+        return
     write_csv(history, curves)
     save_network(output, network, {"kind": "plain", **shape}, made_of)
     checkpoint.remove()
@@ -874,6 +884,8 @@ def main() -> None:
     # as another process wants a core, a training is ten times slower. A short spin costs nothing
     # alone, and a fifth as much then. torch's OpenMP reads this when it is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if os.environ.get("RANK", "0") != "0":  # torchrun's other processes say the same again
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         app()
     except InputError as error:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from isic.artifacts import new_hdf5
+from isic.devices import pick_device
 from isic.errors import InputError
 from isic.models.fusion import FusionNetwork
-from isic.training import infer, pick_device
+from isic.training import infer
 from isic.views import whole
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isic.devices import pick_device
 from isic.models.fusion import FusionNetwork, PlainNetwork, class_activation_maps
-from isic.training import infer, pick_device
+from isic.training import infer
 from isic.views import whole
 
 MapFunction = Callable[[Tensor, Tensor], Tensor]

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.data.batches import shuffled
+from isic.devices import pick_device
+from isic.distributed import gathered
 from isic.models.fusion import PlainNetwork, logits
-from isic.training import infer, pick_device, train
+from isic.training import infer, train
 
 
 def train_recognizer(
@@ -30,8 +32,10 @@ def train_recognizer(
     """Train a recognizer with cross-entropy in place; arguments as in `train_classifier`."""
     target = torch.tensor(labels).to(pick_device())
 
-    def losses(x: Tensor, rows: Tensor, _: Tensor | None, __: float) -> dict[str, Tensor]:
-        scores = logits(network(x)[1])
+    def losses(
+        model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None, __: float
+    ) -> dict[str, Tensor]:
+        scores = gathered(logits(model(x)[1]), len(rows))
         ce = functional.cross_entropy(scores, target[rows])
         return {"loss": ce, "accuracy": (scores.argmax(1) == target[rows]).float().mean()}
 

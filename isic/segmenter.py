@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.data.batches import shuffled
+from isic.distributed import gathered
 from isic.masks import LEFT_OUT, OBJECT
 from isic.models.fusion import FusionNetwork
 from isic.training import train
@@ -53,8 +54,10 @@ def train_segmenter(
         Curves, one row an epoch.
     """
 
-    def losses(x: Tensor, _: Tensor, y: Tensor | None, __: float) -> dict[str, Tensor]:
-        return {"loss": segmentation_loss(network(x)[1], y)}
+    def losses(
+        model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None, _: float
+    ) -> dict[str, Tensor]:
+        return {"loss": segmentation_loss(gathered(model(x)[1], len(rows)), y)}
 
     def sampler(rng: np.random.Generator):
         return shuffled(len(images), batch_size, rng)

@@ -22,12 +22,16 @@ from tqdm import tqdm
 
 from isic.checkpoint import Checkpoint
 from isic.data.batches import cut_out, normalised, random_windows
+from isic.devices import pick_device
+from isic.distributed import everyones, first_says, own, parallel, processes, rank
 from isic.errors import InputError
 from isic.models.backbones import parameter_groups
 
-# losses: takes the images (b, 3, crop, crop), their rows (b,), the targets' windows (or None) and
-# the training's progress in epochs; returns scalars by name, of which `loss` is minimised.
-Losses = Callable[[Tensor, Tensor, Tensor | None, float], dict[str, Tensor]]
+# losses: takes the network, the images (b, 3, crop, crop) that this process sees of the batch, the
+# whole batch's rows (n,) and targets' windows (n, crop, crop) or None, and the training's progress
+# in epochs; returns scalars of the whole batch by name, of which `loss` is minimised. With one
+# process b = n; with several, `isic.distributed.gathered` makes the outputs whole.
+Losses = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float], dict[str, Tensor]]
 
 
 LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
@@ -41,13 +45,25 @@ class Position:
     epoch: int = 0
     step: int = 0  # within the epoch
     batches: list[np.ndarray] = field(default_factory=list)  # of the epoch; none: not drawn yet
-    sums: dict[str, float] = field(default_factory=dict)  # of each value over the images seen
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of each value over the images seen
     seen: int = 0  # images of the epoch
     curves: list[dict[str, float]] = field(default_factory=list)  # of the epochs that are done
 
     def means(self) -> dict[str, float]:
-        """Of each value, over the images of the epoch that were seen."""
-        return {name: value / self.seen for name, value in self.sums.items()}
+        """Of each value, over the images of the epoch that were seen.
+
+        Waits for the GPU; therefore not at each step.
+
+        Raises:
+            InputError: the loss was not finite.
+        """
+        means = {name: value.item() / self.seen for name, value in self.sums.items()}
+        if self.seen and not math.isfinite(means["loss"]):
+            raise InputError(
+                f"the loss is {means['loss']} in epoch {self.epoch + 1}, by step {self.step}: "
+                "lower learning_rate or lam, or set precision: float32."
+            )
+        return means
 
 
 def _state(
@@ -59,8 +75,7 @@ def _state(
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "numpy": json.dumps(rng.bit_generator.state),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),
+        "torch": everyones(_random_state()),
     }
 
 
@@ -74,16 +89,23 @@ def _restore(
     network.load_state_dict(state.pop("network"))
     optimizer.load_state_dict(state.pop("optimizer"))
     rng.bit_generator.state = json.loads(state.pop("numpy"))
-    torch.set_rng_state(state.pop("torch").cpu())
-    if len(cuda := state.pop("cuda")) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([device.cpu() for device in cuda])
+    torches = state.pop("torch")
+    if len(torches) == processes():  # else dropout goes on from the seed
+        _set_random_state(torches[rank()].cpu())
     batches = [batch.cpu().numpy() for batch in state.pop("batches")]
     return Position(**state, batches=batches)
 
 
-def pick_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _random_state() -> Tensor:
+    """Of torch's generator on the device: dropout draws from it."""
+    return torch.cuda.get_rng_state() if torch.cuda.is_available() else torch.get_rng_state()
+
+
+def _set_random_state(state: Tensor) -> None:
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state(state)
+    else:
+        torch.set_rng_state(state)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -120,7 +142,10 @@ def train(
     log: Callable[[int, dict[str, float]], None] = lambda *_: None,
     checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, float]]:
-    """Train `network` in place.
+    """Train `network` in place, within `isic.distributed.together` where processes are several.
+
+    With several, the batches, their losses and the curves are those of one process, but for
+    dropout, which each draws for itself, and rounding.
 
     Args:
         network: has the method `features`; its backbone's parameters are named `backbone.…`.
@@ -144,7 +169,7 @@ def train(
     check_crop(crop, images)
     device = pick_device()
     rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed * processes() + rank())  # dropout differs between processes
     network.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         parameter_groups(network, learning_rate, backbone_learning_rate),
@@ -161,33 +186,34 @@ def train(
             log(int(means["epoch"]), {k: v for k, v in means.items() if k != "epoch"})
         print(f"goes on from epoch {at.epoch + 1}, step {at.step + 1}", flush=True)
     network.train()
+    model = parallel(network)
     trained, begin = 0, time.perf_counter()
     last = kept = begin
     while at.epoch < epochs:
         if not at.batches:
-            at.batches = list(sampler(rng))
+            # A batch with fewer images than processes cannot be shared out.
+            at.batches = [batch for batch in sampler(rng) if len(batch) >= processes()]
         length = sum(map(len, at.batches))
         while at.step < len(at.batches):
-            if checkpoint and time.perf_counter() - kept > CHECKPOINT_EVERY:
+            if checkpoint and first_says(time.perf_counter() - kept > CHECKPOINT_EVERY):
+                at.means()  # a network that is broken is not kept
                 checkpoint.save(_state(at, network, optimizer, rng))
                 kept = time.perf_counter()
             batch = at.batches[at.step]
             rows = torch.from_numpy(batch).to(device)
             window = random_windows(len(batch), stored.shape[1], crop, rng, device)
-            x = normalised(cut_out(stored, rows, *window, crop))
+            share = own(len(batch))
+            seen = [values[share] for values in (rows, *window)]
+            x = normalised(cut_out(stored, *seen, crop))
             y = None if wanted is None else cut_out(wanted, rows, *window, crop)
             with autocast(device, precision):
-                values = losses(x, rows, y, at.epoch + at.step / len(at.batches))
-            if not math.isfinite(values["loss"].item()):
-                raise InputError(
-                    f"the loss is {values['loss'].item()} in epoch {at.epoch + 1}, step "
-                    f"{at.step + 1}: lower learning_rate or lam, or set precision: float32."
-                )
+                values = losses(model, x, rows, y, at.epoch + at.step / len(at.batches))
             optimizer.zero_grad()
-            values["loss"].backward()
+            (values["loss"] * processes()).backward()  # see `parallel`
             optimizer.step()
             for name, value in values.items():
-                at.sums[name] = at.sums.get(name, 0.0) + value.item() * len(batch)
+                total = value.detach().double() * len(batch)
+                at.sums[name] = at.sums[name] + total if name in at.sums else total
             at.seen += len(batch)
             at.step += 1
             trained += len(batch)

@@ -18,12 +18,13 @@ rule classifier:
         "../envs/isic.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=gpus,
+        launch=launch,
     params:
         tensorboard="results/{dataset}/tensorboard/{arm}",
         files=file_options,
         options=classifier_options,
         code=code("classifier"),
     shell:
-        "isic classifier {input.index:q} {input.images:q} {params.files} {params.options}"
+        "{resources.launch}isic classifier {input.index:q} {input.images:q} {params.files} {params.options}"
         " {output.network:q} {output.curves:q} --tensorboard {params.tensorboard:q} 2>&1 | tee {log:q}"

@@ -192,6 +192,18 @@ def parsed(network):
     return dict(part.split("~") for part in network.split("_") if "~" in part)
 
 
+def gpus(wildcards):
+    """GPUs of a training."""
+    return settings(wildcards)["gpus"]
+
+
+def launch(wildcards):
+    """What starts a training's processes. A resource and not a parameter: results are the same, and stay."""
+    count = gpus(wildcards)
+    torchrun = f"torchrun --standalone --nproc-per-node {count} --no-python "
+    return torchrun if count > 1 else ""
+
+
 def seed_and_crop(wildcards, network):
     return {
         "seed": parsed(network)["seed"],

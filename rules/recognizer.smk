@@ -17,14 +17,15 @@ rule plain:
         "../envs/isic.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=gpus,
+        launch=launch,
     params:
         tensorboard="results/{dataset}/tensorboard/plain_seed~{seed}",
         files=file_options,
         options=plain_options,
         code=code("recognizer"),
     shell:
-        "isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
+        "{resources.launch}isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
         " {output.network:q} {output.curves:q} --tensorboard {params.tensorboard:q} 2>&1 | tee {log:q}"
 
 
@@ -44,14 +45,15 @@ rule recognizer:
         "../envs/isic.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=gpus,
+        launch=launch,
     params:
         tensorboard="results/{dataset}/tensorboard/recognizer",
         files=file_options,
         options=recognizer_options,
         code=code("recognizer"),
     shell:
-        "isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
+        "{resources.launch}isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
         " {output.network:q} {output.curves:q} --tensorboard {params.tensorboard:q} 2>&1 | tee {log:q}"
 
 

@@ -18,12 +18,13 @@ rule segmenter:
         "../envs/isic.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=gpus,
+        launch=launch,
     params:
         tensorboard="results/{dataset}/tensorboard/{arm}",
         files=file_options,
         options=segmenter_options,
         code=code("segmenter"),
     shell:
-        "isic segmenter {input.index:q} {input.images:q} {params.files} {params.options}"
+        "{resources.launch}isic segmenter {input.index:q} {input.images:q} {params.files} {params.options}"
         " {output.network:q} {output.curves:q} --tensorboard {params.tensorboard:q} 2>&1 | tee {log:q}"

@@ -9,10 +9,11 @@ from networks import fusion_network, pictures, plain_network
 from PIL import Image
 
 from isic.data.batches import normalised
+from isic.devices import pick_device
 from isic.maps import cam, in_unit, localisation_maps, nmf, segmenter
 from isic.models.fusion import FusionNetwork, logits
 from isic.recognizer import best_classes
-from isic.training import infer, pick_device
+from isic.training import infer
 
 BILINEAR = Image.Resampling.BILINEAR
 IMAGES = pictures(34, 64)  # two batches

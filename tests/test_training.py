@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from networks import SMALL
 from torch import Tensor, nn
 from torch.nn import functional
 
+from isic import training
+from isic.checkpoint import Checkpoint
 from isic.classifier import collapse, train_classifier
 from isic.data.batches import MEAN, STD, shuffled
 from isic.errors import InputError
@@ -73,7 +76,9 @@ def test_masks_are_cut_and_flipped_with_their_images() -> None:
     masks = np.random.default_rng(0).integers(0, 256, (12, 40, 40), np.uint8)
     network, windows = Tiny(), []
 
-    def losses(x: Tensor, rows: Tensor, y: Tensor | None, _: float) -> dict[str, Tensor]:
+    def losses(
+        _model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None, _: float
+    ) -> dict[str, Tensor]:
         assert y is not None
         assert x.shape == (4, 3, 32, 32)
         shown = (x[:, 0] * STD[0] + MEAN[0]) * 255
@@ -106,7 +111,9 @@ def test_curves_are_means_over_images_and_progress_counts_epochs(
 ) -> None:
     network, seen, logged = Tiny(), [], []
 
-    def losses(x: Tensor, rows: Tensor, _: Tensor | None, progress: float) -> dict[str, Tensor]:
+    def losses(
+        _model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None, progress: float
+    ) -> dict[str, Tensor]:
         seen.append(progress)
         return {"loss": network(x).square().mean(), "row": rows.float().mean()}
 
@@ -141,7 +148,7 @@ def test_a_long_epoch_says_how_far_it_is(
     clock = itertools.count(0, 40)  # seconds a step
     monkeypatch.setattr("isic.training.time.perf_counter", lambda: float(next(clock)))
 
-    def losses(x: Tensor, *_) -> dict[str, Tensor]:
+    def losses(_model: nn.Module, x: Tensor, *_) -> dict[str, Tensor]:
         return {"loss": 0 * x.sum() + 1.0 + 0 * network(x).sum()}
 
     network = Tiny()
@@ -156,17 +163,32 @@ def test_a_long_epoch_says_how_far_it_is(
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_training(value: float) -> None:
-    network = Tiny()
-    before = weights(network)
+    logged = []
 
-    def losses(x: Tensor, *_) -> dict[str, Tensor]:
-        return {"loss": network(x).mean() * value}
+    def losses(model: nn.Module, x: Tensor, *_) -> dict[str, Tensor]:
+        return {"loss": model(x).mean() * value}
 
-    images = scenes(4)[0]
-    with pytest.raises(InputError, match=r"epoch 1, step 1: lower learning_rate"):
-        train(network, images, losses, in_order(4, 2), epochs=1, seed=0, **SETTINGS)
-    after = weights(network)
-    assert all(np.array_equal(before[n], after[n]) for n, _ in network.named_parameters())
+    def log(epoch: int, _: dict[str, float]) -> None:
+        logged.append(epoch)
+
+    with pytest.raises(InputError, match=r"epoch 1, by step 2: lower learning_rate"):
+        train(Tiny(), scenes(4)[0], losses, in_order(4, 2), epochs=3, seed=0, log=log, **SETTINGS)
+    assert not logged
+
+
+def test_a_network_that_is_broken_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losses(model: nn.Module, x: Tensor, *_) -> dict[str, Tensor]:
+        return {"loss": model(x).mean() * float("nan")}
+
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", -1.0)
+    saved = Checkpoint(tmp_path / "network", "classifier", {})
+    settings = {"epochs": 1, "seed": 0, "checkpoint": saved, **SETTINGS}
+    with pytest.raises(InputError, match="by step 1"):
+        train(Tiny(), scenes(4)[0], losses, in_order(4, 2), **settings)
+    # Saved before the first step, and not since.
+    assert saved.load(torch.device("cpu"))["step"] == 0
 
 
 def test_a_crop_larger_than_the_images_is_refused() -> None:
@@ -181,7 +203,7 @@ def test_each_group_has_its_learning_rate() -> None:
     network = Tiny()
     before = weights(network)
 
-    def losses(x: Tensor, *_) -> dict[str, Tensor]:
+    def losses(_model: nn.Module, x: Tensor, *_) -> dict[str, Tensor]:
         return {"loss": network(x).square().mean()}
 
     settings = {**SETTINGS, "backbone_learning_rate": 0.0, "weight_decay": 0.0}

@@ -1,0 +1,542 @@
+"""Speed and memory, each figure a ratio of two ways in one run on one machine.
+
+    python benchmarks/bench.py [NAME …] --output benchmarks/MACHINE.json
+
+Names: loader, batches, training, nmf, inference, start, demo; all by default. Each is run alone,
+on a machine that does nothing else, and its figures replace those of the same name in the output.
+benchmarks/README.md says what was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS: dict[str, Callable[[Path], dict]] = {}
+
+
+def benchmark(function: Callable[[Path], dict]) -> Callable[[Path], dict]:
+    """Offer a function of a scratch folder under its name."""
+    BENCHMARKS[function.__name__] = function
+    return function
+
+
+def alternately(ways: dict[str, Callable[[], None]], rounds: int = 5) -> dict[str, float]:
+    """Median seconds of each way, run in turn, so that a slow spell of the machine meets all."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for round_ in range(rounds + 1):
+        for name, way in ways.items():
+            begin = time.perf_counter()
+            way()
+            if round_:  # the first round warms up
+                times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def in_process(code: str, *arguments: object) -> dict[str, float]:
+    """Seconds and peak memory (MiB) of a Python program of its own, its imports included."""
+    program = "import sys, json, resource, time; begin = time.perf_counter()\n" + code
+    program += (
+        "\nprint(json.dumps({'seconds': round(time.perf_counter() - begin, 3), 'peak_mib':"
+        " round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}))"
+    )
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(answer.splitlines()[-1])
+
+
+def sizes() -> dict:
+    """Networks and batches that suit the machine: the paper's on a GPU, small ones without."""
+    import torch
+
+    if torch.cuda.is_available():
+        return {"backbone": "resnet50", "resize": 256, "crop": 224, "batch": 64, "steps": 40}
+    return {"backbone": "resnet18", "resize": 112, "crop": 97, "batch": 24, "steps": 15}
+
+
+def synchronize() -> None:
+    """Wait for the GPU, where there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+TRAINING = {
+    "learning_rate": 0.001,
+    "backbone_learning_rate": 0.001,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "precision": "bf16",
+    "seed": 0,
+}
+
+
+@benchmark
+def loader(scratch: Path) -> dict:
+    """`isic.training.train` against the same network stepping on one resident batch."""
+    import contextlib
+    import io
+
+    import numpy as np
+    import torch
+
+    from isic.classifier import train_classifier
+    from isic.data.batches import normalised
+    from isic.devices import pick_device
+    from isic.losses import icfs_loss, scaled
+    from isic.models.backbones import parameter_groups
+    from isic.models.fusion import FusionNetwork, image_vectors, logits
+    from isic.segmenter import segmentation_loss, train_segmenter
+
+    size, device = sizes(), pick_device()
+    n, crop = size["batch"] * size["steps"], size["crop"]
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (n, size["resize"], size["resize"], 3), np.uint8)
+    masks = rng.choice(np.array([0, 1, 255], np.uint8), images.shape[:3])
+    per_class = 4
+    groups = size["batch"] // per_class
+    labels = np.arange(n) // per_class % groups
+    similar = np.eye(groups, dtype=bool)
+    pairs = torch.from_numpy(similar).to(device)
+    within = torch.eye(groups, dtype=torch.bool, device=device)
+    y = torch.from_numpy(labels[: size["batch"]]).to(device)
+    target = torch.from_numpy(masks[: size["batch"], :crop, :crop]).to(device)
+    x = normalised(torch.from_numpy(images[: size["batch"], :crop, :crop]).to(device))
+
+    def classifier_loss(network: FusionNetwork) -> torch.Tensor:
+        fused, maps = network(x)
+        vectors = image_vectors(fused)
+        icfs_loss(scaled(vectors.detach(), "spread"), y, within)  # the curve of 4d and 4e
+        ce = torch.nn.functional.cross_entropy(logits(maps), y)
+        return ce + icfs_loss(scaled(vectors, "spread"), y, pairs)
+
+    def segmenter_loss(network: FusionNetwork) -> torch.Tensor:
+        return segmentation_loss(network(x)[1], target)
+
+    def resident(network: FusionNetwork, loss: Callable) -> None:
+        optimizer = torch.optim.SGD(
+            parameter_groups(network, 0.001, 0.001), momentum=0.9, nesterov=True, weight_decay=1e-4
+        )
+        network.to(device, memory_format=torch.channels_last).train()
+        for _ in range(size["steps"]):
+            with torch.autocast(device.type, torch.bfloat16):
+                value = loss(network)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+        synchronize()
+
+    def whole(train: Callable, *arguments: object, **settings: object) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            train(*arguments, epochs=1, crop=crop, **settings, **TRAINING)
+        synchronize()
+
+    found = {}
+    for name, outputs in (("classifier", groups), ("segmenter", 1)):
+        network = FusionNetwork(size["backbone"], None, channels=128, outputs=outputs)
+        if name == "classifier":
+            loss = classifier_loss
+            settings = {"lam": 1.0, "normalize": "spread", "warmup": 0}
+            settings |= {"classes_per_batch": groups, "images_per_class": per_class}
+
+            def ours(network=network, settings=settings) -> None:
+                whole(train_classifier, network, images, labels, similar, **settings)
+        else:
+            loss = segmenter_loss
+
+            def ours(network=network) -> None:
+                whole(train_segmenter, network, images, masks, batch_size=size["batch"])
+
+        seconds = alternately(
+            {
+                "resident": lambda network=network, loss=loss: resident(network, loss),
+                "train": ours,
+            },
+            rounds=7,
+        )
+        found[name] = {
+            "images_per_second_resident": round(n / seconds["resident"], 1),
+            "images_per_second_train": round(n / seconds["train"], 1),
+            "overhead": round(seconds["train"] / seconds["resident"] - 1, 4),
+        }
+    return {**size, **found}
+
+
+def photographs(folder: Path, classes: int, images: int, side: int) -> None:
+    """Generated JPEGs of usual size in class folders: folder/train/CLASS/*.jpg."""
+    from isic.data.birds import generate
+
+    species = 3
+    generate(
+        folder,
+        genera=classes // species,
+        species=species,
+        train_images=images // classes,
+        test_images=0,
+        size=side,
+        seed=0,
+    )
+
+
+def usual_loader(folder: Path, resize: int, crop: int, batch: int):
+    """torchvision's ImageFolder with the paper's transforms (4.1) and torch's DataLoader."""
+    import torch
+    from torchvision import datasets, transforms
+
+    from isic.data.batches import MEAN, STD
+
+    transform = transforms.Compose(
+        [
+            transforms.Resize((resize, resize)),
+            transforms.RandomCrop(crop),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+        ]
+    )
+    return torch.utils.data.DataLoader(
+        datasets.ImageFolder(folder, transform),
+        batch_size=batch,
+        shuffle=True,
+        num_workers=os.cpu_count() or 1,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=True,
+    )
+
+
+def packed(folder: Path, resize: int):
+    """The same images as the workflow keeps them, and how long it took to decode them, once."""
+    from isic.data.folder import index_folder
+    from isic.data.pack import load_images, pack
+
+    begin = time.perf_counter()
+    index = index_folder(folder, "error", workers=os.cpu_count() or 1)[0]
+    output = folder.with_name(f"{folder.name}-{resize}.h5")
+    pack(index, folder, output, resize, os.cpu_count() or 1)
+    return index, load_images(output, index), time.perf_counter() - begin
+
+
+@benchmark
+def batches(scratch: Path) -> dict:
+    """Batches made ready, without a network: ours against ImageFolder + DataLoader."""
+    import numpy as np
+    import torch
+
+    from isic.data.batches import cut_out, normalised, random_windows, shuffled
+    from isic.devices import pick_device
+
+    n, resize, crop, batch = 480, 256, 224, 32
+    photographs(scratch / "photographs", 12, n, 500)
+    _, images, once = packed(scratch / "photographs", resize)
+    stored, device = torch.from_numpy(images).to(pick_device()), pick_device()
+    usual = usual_loader(scratch / "photographs" / "train", resize, crop, batch)
+    rng = np.random.default_rng(0)
+
+    def ours() -> None:
+        for rows in shuffled(n, batch, rng):
+            window = random_windows(len(rows), resize, crop, rng, device)
+            normalised(cut_out(stored, torch.from_numpy(rows).to(device), *window, crop))
+        synchronize()
+
+    def theirs() -> None:
+        for x, _ in usual:
+            x.to(device, memory_format=torch.channels_last)
+        synchronize()
+
+    seconds = alternately({"isic": ours, "imagefolder": theirs})
+    return {
+        "images": n,
+        "stored": "JPEG, longer side 500",
+        "resize": resize,
+        "crop": crop,
+        "images_per_second_isic": round(n / seconds["isic"], 1),
+        "images_per_second_imagefolder": round(n / seconds["imagefolder"], 1),
+        "ratio": round(seconds["imagefolder"] / seconds["isic"], 2),
+        "decoded_once_images_per_second": round(n / once, 1),
+    }
+
+
+@benchmark
+def training(scratch: Path) -> dict:
+    """A whole epoch of the recognizer, images from disk included, against the usual loop."""
+    import contextlib
+    import io
+
+    import torch
+
+    from isic.data.index import class_ids
+    from isic.devices import pick_device
+    from isic.models.fusion import PlainNetwork, logits
+    from isic.recognizer import train_recognizer
+
+    size, device, classes = sizes(), pick_device(), 12
+    n = 480 if device.type == "cpu" else 6000
+    photographs(scratch / "photographs", classes, n, 500)
+    index, images, once = packed(scratch / "photographs", size["resize"])
+    labels = class_ids(index)
+    usual = usual_loader(
+        scratch / "photographs" / "train", size["resize"], size["crop"], size["batch"]
+    )
+
+    def ours() -> None:
+        network = PlainNetwork(size["backbone"], None, outputs=classes)
+        with contextlib.redirect_stdout(io.StringIO()):
+            train_recognizer(
+                network,
+                images,
+                labels,
+                batch_size=size["batch"],
+                epochs=1,
+                crop=size["crop"],
+                **TRAINING,
+            )
+        synchronize()
+
+    def theirs() -> None:
+        network = PlainNetwork(size["backbone"], None, outputs=classes)
+        network.to(device, memory_format=torch.channels_last).train()
+        optimizer = torch.optim.SGD(
+            network.parameters(), 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4
+        )
+        for x, y in usual:
+            x = x.to(device, memory_format=torch.channels_last, non_blocking=True)
+            with torch.autocast(device.type, torch.bfloat16):
+                scores = logits(network(x)[1])
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(scores, y.to(device)).backward()
+            optimizer.step()
+        synchronize()
+
+    seconds = alternately({"isic": ours, "imagefolder": theirs}, rounds=3)
+    return {
+        **size,
+        "images": n,
+        "images_per_second_isic": round(n / seconds["isic"], 1),
+        "images_per_second_imagefolder": round(n / seconds["imagefolder"], 1),
+        "ratio": round(seconds["imagefolder"] / seconds["isic"], 2),
+        "seconds_to_decode_once": round(once, 2),
+        "epochs_until_decoding_is_paid": round(
+            once / (seconds["imagefolder"] - seconds["isic"]), 2
+        ),
+    }
+
+
+OURS = """
+import h5py, numpy as np
+from isic.nmf import class_direction
+with h5py.File(sys.argv[1]) as file:
+    v = class_direction(file["features"], np.arange(int(sys.argv[2])), "gram", 1.0)
+np.save(sys.argv[3], v)
+"""
+SKLEARN = """
+import h5py, numpy as np
+from sklearn.decomposition import NMF
+with h5py.File(sys.argv[1]) as file:
+    theta = file["features"][:int(sys.argv[2])].reshape(-1, file["features"].shape[-1])
+v = NMF(1).fit(theta.astype(np.float32)).components_[0]
+np.save(sys.argv[3], v)
+"""
+
+
+@benchmark
+def nmf(scratch: Path) -> dict:
+    """The direction of one class from the same file: ours against scikit-learn's default NMF."""
+    import h5py
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    path = scratch / "features.h5"
+    with h5py.File(path, "w") as file:
+        shape = (1300, 28, 28, 128)
+        store = file.create_dataset("features", shape, np.float16, chunks=(1, *shape[1:]))
+        mean = rng.lognormal(0, 1, 128)
+        for row in range(shape[0]):  # products of three rectified maps, as the fusion gives them
+            maps = np.maximum(rng.standard_normal((3, *shape[1:]), np.float32) + 0.3, 0)
+            store[row] = np.minimum(maps.prod(0) * mean, 60_000)
+    found = {}
+    for images in (30, 300, 1300):
+        ours = in_process(OURS, path, images, scratch / "ours.npy")
+        theirs = in_process(SKLEARN, path, images, scratch / "theirs.npy")
+        a, b = np.load(scratch / "ours.npy"), np.load(scratch / "theirs.npy")
+        found[f"T={images}"] = {
+            "isic": ours,
+            "sklearn": theirs,
+            "ratio": round(theirs["seconds"] / ours["seconds"], 2),
+            "cosine": round(float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)), 6),
+        }
+    return {"map": "28 × 28 × 128, float16", **found}
+
+
+@benchmark
+def inference(scratch: Path) -> dict:
+    """`isic.features.fused_maps` on images in memory against the network on a resident batch."""
+    import contextlib
+    import io
+
+    import numpy as np
+    import torch
+
+    from isic.data.batches import normalised
+    from isic.devices import pick_device
+    from isic.features import fused_maps
+    from isic.models.fusion import FusionNetwork
+    from isic.views import whole
+
+    size, device, batch = sizes(), pick_device(), 32
+    n = 10 * batch if device.type == "cpu" else 100 * batch
+    shape = (n, size["resize"], size["resize"], 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    network = FusionNetwork(size["backbone"], None, channels=128, outputs=10).eval()
+    network.to(device, memory_format=torch.channels_last)
+    x = whole(normalised(torch.from_numpy(images[:batch]).to(device)), size["crop"])
+
+    @torch.inference_mode()
+    def bare() -> None:
+        with torch.autocast(device.type, torch.bfloat16):
+            for _ in range(n // batch):
+                network.features(x)
+        synchronize()
+
+    def ours() -> None:
+        with contextlib.redirect_stderr(io.StringIO()):
+            for _ in fused_maps(network, images, size["crop"], "bf16"):
+                pass
+
+    seconds = alternately({"bare": bare, "isic": ours})
+    return {
+        "backbone": size["backbone"],
+        "side": size["crop"],
+        "images_per_second_bare": round(n / seconds["bare"], 1),
+        "images_per_second_isic": round(n / seconds["isic"], 1),
+        "overhead": round(seconds["isic"] / seconds["bare"] - 1, 4),
+    }
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Run the workflow in a folder of its own; what it printed."""
+    command = [str(Path(sys.executable).with_name("snakemake"))]
+    command += ["--cores", str(os.cpu_count()), "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--workflow-profile", str(ROOT / "profiles/default"), "--directory", str(folder)]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return done.stdout + done.stderr
+
+
+@benchmark
+def start(scratch: Path) -> dict:
+    """A `snakemake` start that finds nothing to do, after a real run to Table 1."""
+    import numpy as np
+    from PIL import Image
+
+    found = {}
+    rng = np.random.default_rng(0)
+    for classes in (200, 1000):
+        folder = scratch / str(classes)
+        for split, c in ((s, c) for s in ("train", "test") for c in range(classes)):
+            place = folder / "data" / split / f"class{c:04}"
+            place.mkdir(parents=True)
+            for number in range(2 if split == "train" else 1):
+                image = Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8))
+                image.save(place / f"{number}.jpg")
+        (folder / "many.yaml").write_text(
+            "datasets:\n  many:\n    source: {type: folder, root: data}\n"
+            "    images: {resize: 40, crop: 33}\n"
+            "    classifier: {backbone: resnet18, weights: none, epochs: 1}\n"
+            "    segmenter: {backbone: resnet18, weights: none, epochs: 1}\n"
+        )
+        target = ("results/many/table1.csv", "--configfile", str(folder / "many.yaml"))
+        snakemake(folder, *target)
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            if "Nothing to be done" not in snakemake(folder, *target):
+                raise SystemExit(f"{classes} classes: the second run found something to do")
+            times.append(time.perf_counter() - begin)
+        found[f"{classes} classes"] = {"seconds": round(statistics.median(times), 2)}
+    return found
+
+
+@benchmark
+def demo(scratch: Path) -> dict:
+    """`make demo` without the installation: what of its wall time is not a stage's own work.
+
+    Snakemake's part is the time in which no job runs. A process's start is measured as the time of
+    a command that imports what the stage imports and ends at a missing file.
+    """
+    begin = time.perf_counter()
+    output = snakemake(scratch)
+    wall = time.perf_counter() - begin
+    jobs = []
+    for path in (scratch / "results/birds/benchmarks").rglob("*.tsv"):
+        header, row = (line.split("\t") for line in path.read_text().splitlines()[:2])
+        jobs.append(float(dict(zip(header, row, strict=True))["s"]))
+    starts = []
+    for _ in range(5):
+        then = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", "import torch, torchvision, h5py, pandas, isic.training"],
+            check=True,
+        )
+        starts.append(time.perf_counter() - then)
+    one = statistics.median(starts)
+    return {
+        "wall_seconds": round(wall, 1),
+        "jobs": len(jobs),
+        "seconds_in_jobs": round(sum(jobs), 1),
+        "seconds_of_a_start_with_torch": round(one, 2),
+        "steps": re.findall(r"(\d+) of \d+ steps \(100%\)", output)[-1],
+        "share_snakemake": round(max(0.0, 1 - sum(jobs) / wall), 3),
+        "share_snakemake_and_starts": round(1 - (sum(jobs) - one * len(jobs)) / wall, 3),
+    }
+
+
+def machine() -> dict:
+    """What the figures were measured on."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        name = found[1] if found else name
+    return {
+        "processor": name,
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "torchvision", "snakemake")},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--output", type=Path, required=True, help="JSON file")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the isic command sets it
+    found = json.loads(chosen.output.read_text()) if chosen.output.exists() else {}
+    for name in chosen.names or BENCHMARKS:
+        with tempfile.TemporaryDirectory() as scratch:
+            figures = BENCHMARKS[name](Path(scratch))
+        found |= {"machine": machine(), name: figures}
+        print(name, json.dumps(figures, indent=1, ensure_ascii=False), flush=True)
+        chosen.output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

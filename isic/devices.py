@@ -1,0 +1,47 @@
+"""The device that a process computes on; no two processes of a machine take the same GPU."""
+
+from __future__ import annotations
+
+import getpass
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+
+@cache
+def pick_device() -> torch.device:
+    """A GPU that no other `isic` process uses, else the CPU. Waits where all GPUs are taken.
+
+    CUDA_VISIBLE_DEVICES, which clusters set, limits the choice. A GPU is held until the process
+    ends, however it ends: the operating system keeps the lock.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    properties = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    folder = Path(tempfile.gettempdir(), f"isic-gpus-{getpass.getuser()}")
+    device = torch.device("cuda", _take([str(p.uuid) for p in properties], folder))
+    torch.cuda.set_device(device)
+    return device
+
+
+_held: list[FileLock] = []  # as long as the process lives
+
+
+def _take(names: Sequence[str], folder: Path, wait: float = 1.0) -> int:
+    """Lock the first free name's file in `folder`; which it was."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    while True:
+        for place, name in enumerate(names):
+            lock = FileLock(folder / name)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            _held.append(lock)
+            return place
+        time.sleep(wait)

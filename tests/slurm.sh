@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# The workflow on a real SLURM of one machine, started here and stopped again: `make slurm`.
+#
+# As root on Debian or Ubuntu, nothing else using SLURM:
+#   apt-get install --no-install-recommends munge slurmctld slurmd slurm-client
+#
+# memory      a job that needs more memory than it asked for is killed and submitted again with more
+# time_limit  so is a training that runs out of time; it goes on from its checkpoint
+# workflow    `birds` up to Table 1, each stage a job with partition, GPUs, memory and time
+#
+# Name one or more of them to run these alone.
+set -euo pipefail
+repository=$(cd "$(dirname "$0")/.." && pwd)
+export PATH="$repository/.venv/bin:$PATH"
+scratch=$(mktemp -d)
+conf=/etc/slurm
+
+fail() { echo "slurm.sh: $*" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || fail "needs root, to start SLURM's daemons."
+for program in munged slurmctld slurmd sbatch; do
+    command -v "$program" > /dev/null || fail "no $program: apt-get install munge slurmctld slurmd slurm-client"
+done
+[ ! -e "$conf/slurm.conf" ] || fail "$conf/slurm.conf exists: this machine has a SLURM already."
+python -c "import snakemake_executor_plugin_slurm" 2> /dev/null || fail "no plugin: make venv"
+
+stop() {
+    pkill 'slurmctld|slurmd|munged' || true
+    for _ in $(seq 20); do pgrep 'slurmctld|slurmd|munged' > /dev/null || break; sleep 1; done
+    # A configuration without a controller would slow down each later start of Snakemake.
+    rm -f "$conf/slurm.conf" "$conf/gres.conf"
+    rm -rf "$scratch"
+}
+trap stop EXIT
+
+# Pretended GPUs: SLURM hands them out and counts them; torch finds none and takes the CPU.
+mknod "$scratch/gpu0" c 1 3
+mkdir -p "$conf" "$scratch/state" "$scratch/spool"
+cpus=$(nproc)
+memory=$(awk '/MemAvailable/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
+host=$(hostname -s)
+cat > "$conf/slurm.conf" << EOF
+ClusterName=one
+SlurmctldHost=$host(127.0.0.1)
+SlurmUser=root
+AuthType=auth/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/affinity
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerCPU=500
+GresTypes=gpu
+MinJobAge=300
+ReturnToService=2
+SchedulerParameters=sched_interval=2,bf_interval=2
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+KillWait=5
+OverTimeLimit=0
+StateSaveLocation=$scratch/state
+SlurmdSpoolDir=$scratch/spool
+SlurmctldLogFile=$scratch/slurmctld.log
+SlurmdLogFile=$scratch/slurmd.log
+SlurmctldPidFile=$scratch/slurmctld.pid
+SlurmdPidFile=$scratch/slurmd.pid
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory Gres=gpu:1 State=UNKNOWN
+PartitionName=cpu Nodes=$host Default=YES State=UP
+PartitionName=gpu Nodes=$host State=UP
+EOF
+echo "Name=gpu File=$scratch/gpu0" > "$conf/gres.conf"
+mkdir -p /run/munge && chown munge: /run/munge
+[ -e /etc/munge/munge.key ] || mungekey
+runuser -u munge -- munged --force
+slurmctld -c
+slurmd
+for _ in $(seq 60); do sinfo -h -o %t | grep -q idle && break; sleep 1; done
+sinfo -h -o %t | grep -q idle || { tail "$scratch"/*.log; fail "the node did not become idle."; }
+
+# Without SLURM's accounting the state of jobs comes from squeue.
+run() {
+    snakemake --snakefile "$repository/Snakefile" --directory "$scratch/run" \
+        --workflow-profile "$repository/profiles/slurm" --slurm-status-command squeue \
+        --slurm-init-seconds-before-status-checks 5 --slurm-keep-successful-logs --latency-wait 10 \
+        --max-threads "$cpus" --default-resources slurm_partition=cpu "mem_mb=attempt*3000" "runtime=attempt*20" \
+        --set-resources "${resources[@]}" "$@"
+}
+attempts() { find "$scratch/run/.snakemake/slurm_logs/rule_$1" -name '*.log' | wc -l; }
+
+resources=()
+for stage in similarity classifier plain features segmenter maps topk; do
+    resources+=("$stage:slurm_partition=gpu" "$stage:mem_mb=attempt*4000")
+done
+
+workflow() {
+    run -- results/birds/table1.csv
+    cat "$scratch/run/results/birds/table1.csv"
+    grep -q "ISIC (this run)" "$scratch/run/results/birds/table1.csv" || fail "Table 1 has no ISIC row."
+}
+
+memory() {
+    run index:mem_mb='60 if attempt == 1 else 3000' -- results/birds/index.csv
+    [ "$(attempts index)" -ge 2 ] || fail "the job was not submitted again."
+}
+
+time_limit() {
+    echo "datasets: {birds: {classifier: {epochs: 60}}}" > "$scratch/long.yaml"
+    run classifier:runtime='1 if attempt == 1 else 30' --configfile "$scratch/long.yaml" -- \
+        "results/birds/lambda~0_seed~7/classifier.safetensors"
+    [ "$(attempts classifier)" -ge 2 ] || fail "the training was not submitted again."
+    grep -q "goes on from epoch" "$scratch/run/results/birds/logs/lambda~0_seed~7/classifier.log" \
+        || fail "the training did not go on from its checkpoint."
+}
+
+[ $# -gt 0 ] || set -- memory time_limit workflow
+for part in "$@"; do
+    echo "== $part"
+    rm -rf "$scratch/run" && mkdir "$scratch/run"
+    "$part"
+done
+echo "slurm.sh: passed"

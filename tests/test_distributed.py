@@ -1,0 +1,85 @@
+"""Several processes train as one does; two processes of a machine never take one GPU."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from isic import devices
+from isic.distributed import gathered, own, parts
+
+SCRIPT = Path(__file__).with_name("trained_together.py")
+
+
+def test_two_processes_give_the_curves_of_one(tmp_path: Path) -> None:
+    """Gloo on the CPU, the same global batches: losses, accuracy and statistics within rounding."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    _same_curves(_trained([], tmp_path / "one.json"), _trained(torchrun, tmp_path / "two.json"))
+
+
+def test_two_nodes_give_the_curves_of_one_process(tmp_path: Path) -> None:
+    """Two agents of torchrun that meet at an address, as on two machines."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    node = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    node += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}"]
+    output = tmp_path / "two.json"
+    other = subprocess.Popen([sys.executable, *node, SCRIPT, output])
+    try:
+        two = _trained(node, output)
+        assert other.wait(60) == 0
+    finally:
+        other.kill()
+    _same_curves(_trained([], tmp_path / "one.json"), two)
+
+
+def _trained(starter: list[str], output: Path) -> dict:
+    subprocess.run([sys.executable, *starter, SCRIPT, output], check=True, timeout=300)
+    return json.loads(output.read_text())
+
+
+def _same_curves(one: dict, two: dict) -> None:
+    for stage in ("classifier", "segmenter"):
+        assert len(one[stage]) == len(two[stage]) == 3
+        for expected, row in zip(one[stage], two[stage], strict=True):
+            assert row == pytest.approx(expected, rel=1e-4), stage
+        assert two[stage][0]["loss"] == pytest.approx(one[stage][0]["loss"], rel=1e-6)
+        assert one[stage][0]["loss"] != one[stage][2]["loss"]
+    assert two["variance"] == pytest.approx(one["variance"], rel=1e-4)
+    assert two["head"] == pytest.approx(one["head"], rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(8, [3, 3, 2]), (3, [1, 1, 1]), (4, [1, 1, 2])])
+def test_parts(n: int, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    found = parts(n)
+    rows = [list(range(n))[share] for share in found]
+    assert sum(rows, []) == list(range(n))  # noqa: RUF017
+    assert sorted(map(len, rows)) == sorted(expected)
+    monkeypatch.setenv("RANK", "2")
+    assert own(n) == found[2]
+
+
+def test_alone_nothing_is_gathered() -> None:
+    marker = object()
+    assert gathered(marker, 3) is marker  # type: ignore[arg-type]
+
+
+def test_no_two_take_the_same_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_held", held := [])
+    taken = [devices._take(["a", "b"], tmp_path / "locks") for _ in range(2)]
+    assert taken == [0, 1]
+    waiting = threading.Thread(
+        target=lambda: taken.append(devices._take(["a", "b"], tmp_path / "locks", wait=0.01))
+    )
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()  # both are held
+    held.pop(1).release()  # as the end of a process does
+    waiting.join(10)
+    assert taken == [0, 1, 1]
