@@ -206,7 +206,7 @@ def similarity(
         file["similarity"] = matrix
         file["class_vectors"] = means
         file["class"] = np.array(names, dtype=object)
-    for gamma in (0.2, 0.3, 0.4, 0.5):
+    for gamma in (0.1, 0.2, 0.3, 0.4, 0.5):
         others = (matrix > gamma).sum(1).mean() - 1
         print(f"γ = {gamma}: {others:.1f} other classes are similar on average")
 

@@ -164,6 +164,7 @@ def test_a_second_run_does_nothing(workflow: Workflow):
         ({"boxes": {"segmenter": 0.6}}, BOXES),
         ({"scores": {"protocols": ["crop"]}}, {"scores": 3, "trivial": 1, "table1": 1}),
         ({"recognizer": {"epochs": 3}}, {}),
+        ({"gpus": 2}, {}),
         (
             {"recognizer": {"backbone": "resnet18", "resize": 64, "crop": 56}},
             {"recognizer": 1, "topk": 1, "scores": 3, "trivial": 1, "table1": 1},
@@ -199,6 +200,21 @@ def test_the_code_of_one_command_reruns_that_stage(workflow: Workflow):
     line = 'print(f"{path.name}: {len(table)} boxes")'
     with workflow.edited("isic/cli.py", line, f"{line}; print()"):
         assert workflow.planned() == {**BOXES, "boxes": 4, "scores": 3}
+
+
+def test_two_processes_train_one_network(workflow: Workflow):
+    """`gpus: 2` starts torchrun; without a GPU, on the CPU. One process alone writes."""
+    folder = workflow.folder / "results" / "birds"
+    network = "lambda~1.0_gamma~0.1_seed~5"
+    done = workflow.run(
+        f"results/birds/{network}/classifier.safetensors", changes={"birds": {"gpus": 2}}
+    )
+    assert done.returncode == 0, done.stdout
+    assert "torchrun --standalone --nproc-per-node 2 --no-python isic classifier" in done.stdout
+    log = (folder / "logs" / network / "classifier.log").read_text(encoding="utf-8")
+    assert len(re.findall(r"^epoch 2/2: loss", log, re.M)) == 1
+    assert len(pd.read_csv(folder / network / "curves.csv")) == 2
+    assert (folder / network / "classifier.safetensors").exists()
 
 
 def test_a_comment_reruns_nothing(workflow: Workflow):
