@@ -45,9 +45,9 @@ def alternately(ways: dict[str, Callable[[], None]], rounds: int = 5) -> dict[st
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def in_process(code: str, *arguments: object) -> dict[str, float]:
-    """Seconds and peak memory (MiB) of a Python program of its own, its imports included."""
-    program = "import sys, json, resource, time; begin = time.perf_counter()\n" + code
+def in_process(imports: str, code: str, *arguments: object) -> dict[str, float]:
+    """Seconds of a Python program's code, its imports not counted, and its peak memory (MiB)."""
+    program = f"import sys, json, resource, time\n{imports}\nbegin = time.perf_counter()\n{code}"
     program += (
         "\nprint(json.dumps({'seconds': round(time.perf_counter() - begin, 3), 'peak_mib':"
         " round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}))"
@@ -241,14 +241,15 @@ def batches(scratch: Path) -> dict:
     n, resize, crop, batch = 480, 256, 224, 32
     photographs(scratch / "photographs", 12, n, 500)
     _, images, once = packed(scratch / "photographs", resize)
-    stored, device = torch.from_numpy(images).to(pick_device()), pick_device()
+    device = pick_device()
+    stored = torch.from_numpy(images).to(device)
     usual = usual_loader(scratch / "photographs" / "train", resize, crop, batch)
     rng = np.random.default_rng(0)
 
     def ours() -> None:
         for rows in shuffled(n, batch, rng):
-            window = random_windows(len(rows), resize, crop, rng, device)
-            normalised(cut_out(stored, torch.from_numpy(rows).to(device), *window, crop))
+            window = random_windows(len(rows), resize, crop, rng)
+            normalised(cut_out(stored, rows, *window, crop))
         synchronize()
 
     def theirs() -> None:
@@ -334,16 +335,14 @@ def training(scratch: Path) -> dict:
     }
 
 
-OURS = """
-import h5py, numpy as np
-from isic.nmf import class_direction
+OURS = "import h5py, numpy as np; from isic.nmf import class_direction"
+OUR_CODE = """
 with h5py.File(sys.argv[1]) as file:
     v = class_direction(file["features"], np.arange(int(sys.argv[2])), "gram", 1.0)
 np.save(sys.argv[3], v)
 """
-SKLEARN = """
-import h5py, numpy as np
-from sklearn.decomposition import NMF
+SKLEARN = "import h5py, numpy as np; from sklearn.decomposition import NMF"
+SKLEARN_CODE = """
 with h5py.File(sys.argv[1]) as file:
     theta = file["features"][:int(sys.argv[2])].reshape(-1, file["features"].shape[-1])
 v = NMF(1).fit(theta.astype(np.float32)).components_[0]
@@ -368,8 +367,8 @@ def nmf(scratch: Path) -> dict:
             store[row] = np.minimum(maps.prod(0) * mean, 60_000)
     found = {}
     for images in (30, 300, 1300):
-        ours = in_process(OURS, path, images, scratch / "ours.npy")
-        theirs = in_process(SKLEARN, path, images, scratch / "theirs.npy")
+        ours = in_process(OURS, OUR_CODE, path, images, scratch / "ours.npy")
+        theirs = in_process(SKLEARN, SKLEARN_CODE, path, images, scratch / "theirs.npy")
         a, b = np.load(scratch / "ours.npy"), np.load(scratch / "theirs.npy")
         found[f"T={images}"] = {
             "isic": ours,

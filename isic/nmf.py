@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 
 import h5py
 import numpy as np
-from sklearn.decomposition import NMF
 
 from isic.errors import InputError
 from isic.projection import compressed
@@ -59,6 +58,8 @@ def direction_sklearn(images: Iterable[np.ndarray]) -> np.ndarray:
     Returns:
         (N,) float64, ≥ 0, of unit length; all zero where Θ is.
     """
+    from sklearn.decomposition import NMF  # here: its import would be most of the default's time
+
     theta = np.concatenate([image.reshape(-1, image.shape[-1]) for image in images])
     if not theta.any():
         return np.zeros(theta.shape[1])

@@ -201,11 +201,11 @@ def train(
                 kept = time.perf_counter()
             batch = at.batches[at.step]
             rows = torch.from_numpy(batch).to(device)
-            window = random_windows(len(batch), stored.shape[1], crop, rng, device)
+            window = random_windows(len(batch), stored.shape[1], crop, rng)
             share = own(len(batch))
-            seen = [values[share] for values in (rows, *window)]
+            seen = [values[share] for values in (batch, *window)]
             x = normalised(cut_out(stored, *seen, crop))
-            y = None if wanted is None else cut_out(wanted, rows, *window, crop)
+            y = None if wanted is None else cut_out(wanted, batch, *window, crop)
             with autocast(device, precision):
                 values = losses(model, x, rows, y, at.epoch + at.step / len(at.batches))
             optimizer.zero_grad()

@@ -76,9 +76,14 @@ def similar_class_batches(
 
 
 def cut_out(
-    images: Tensor, rows: Tensor, top: Tensor, left: Tensor, flip: Tensor, crop: int
+    images: Tensor,
+    rows: np.ndarray,
+    top: np.ndarray,
+    left: np.ndarray,
+    flip: np.ndarray,
+    crop: int,
 ) -> Tensor:
-    """Square windows of stored images, mirrored where `flip`, in one gather on their device.
+    """Square windows of stored images, mirrored where `flip`, on the images' device.
 
     Args:
         images: (n, R, R, …) of any dtype.
@@ -89,23 +94,27 @@ def cut_out(
     Returns:
         (b, crop, crop, …) of the same dtype.
     """
-    span = torch.arange(crop, device=images.device)
-    y = top[:, None] + span
-    x = left[:, None] + torch.where(flip[:, None], crop - 1 - span, span)
-    return images[rows[:, None, None], y[:, :, None], x[:, None, :]]
+    # Slices and one copy of them: on the CPU eight times as fast as a gather by pixel.
+    places = zip(rows.tolist(), top.tolist(), left.tolist(), strict=True)
+    windows = torch.stack([images[row, y : y + crop, x : x + crop] for row, y, x in places])
+    mirrored = torch.from_numpy(np.flatnonzero(flip)).to(images.device)
+    windows[mirrored] = windows[mirrored].flip(2)
+    return windows
 
 
 def normalised(images: Tensor) -> Tensor:
     """(b, H, W, 3) uint8 → (b, 3, H, W) float32, channels last in memory, ImageNet statistics."""
-    mean = torch.tensor(MEAN, device=images.device) * 255
-    std = torch.tensor(STD, device=images.device) * 255
-    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+    b, height, width, _ = images.shape
+    # A row's values in one axis: one of three values alone would be too short to vectorise.
+    mean = torch.tensor(MEAN * width, device=images.device) * 255
+    std = torch.tensor(STD * width, device=images.device) * 255
+    rows = images.reshape(b, height, width * 3).float().sub_(mean).div_(std)
+    return rows.view(images.shape).permute(0, 3, 1, 2)
 
 
 def random_windows(
-    n: int, size: int, crop: int, rng: np.random.Generator, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
+    n: int, size: int, crop: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Random crop and horizontal flip (Section 4.1): top, left (n,) int64 and flip (n,) bool."""
     top, left = rng.integers(0, size - crop + 1, (2, n))
-    flip = rng.random(n) < 0.5
-    return tuple(torch.from_numpy(a).to(device) for a in (top, left, flip))
+    return top, left, rng.random(n) < 0.5
