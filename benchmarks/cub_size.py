@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", help="what the workflow is to make")
     parser.add_argument("--size", type=int, default=500, help="longer side of an image, pixels")
     parser.add_argument("--cores", default="all")
-    chosen, more = parser.parse_known_args()  # further options are Snakemake's
+    chosen, more = parser.parse_known_intermixed_args()  # further options are Snakemake's
     served = chosen.folder.resolve() / "served"
     served.mkdir(parents=True, exist_ok=True)
     archive = served / f"{NAME}.tgz"

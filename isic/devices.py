@@ -35,6 +35,7 @@ _held: list[FileLock] = []  # as long as the process lives
 def _take(names: Sequence[str], folder: Path, wait: float = 1.0) -> int:
     """Lock the first free name's file in `folder`; which it was."""
     folder.mkdir(mode=0o700, exist_ok=True)
+    waiting = False
     while True:
         for place, name in enumerate(names):
             lock = FileLock(folder / name)
@@ -44,4 +45,7 @@ def _take(names: Sequence[str], folder: Path, wait: float = 1.0) -> int:
                 continue
             _held.append(lock)
             return place
+        if not waiting:
+            print(f"all {len(names)} GPUs are held by other isic processes: waiting.", flush=True)
+            waiting = True
         time.sleep(wait)

@@ -193,6 +193,10 @@ def train(
         if not at.batches:
             # A batch with fewer images than processes cannot be shared out.
             at.batches = [batch for batch in sampler(rng) if len(batch) >= processes()]
+            if not at.batches:
+                raise InputError(
+                    f"no batch has an image for each of {processes()} GPUs: lower gpus."
+                )
         length = sum(map(len, at.batches))
         while at.step < len(at.batches):
             if checkpoint and first_says(time.perf_counter() - kept > CHECKPOINT_EVERY):

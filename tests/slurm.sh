@@ -21,7 +21,7 @@ for program in munged slurmctld slurmd sbatch; do
     command -v "$program" > /dev/null || fail "no $program: apt-get install munge slurmctld slurmd slurm-client"
 done
 [ ! -e "$conf/slurm.conf" ] || fail "$conf/slurm.conf exists: this machine has a SLURM already."
-python -c "import snakemake_executor_plugin_slurm" 2> /dev/null || fail "no plugin: make venv"
+python -c "import snakemake_executor_plugin_slurm" 2> /dev/null || fail "no snakemake-executor-plugin-slurm: make slurm installs it."
 
 stop() {
     pkill 'slurmctld|slurmd|munged' || true
