@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.data.batches import similar_class_batches
+from isic.data.encoded import Encoded
 from isic.devices import pick_device
 from isic.distributed import gathered
 from isic.losses import icfs_loss, scaled
@@ -17,7 +18,7 @@ from isic.training import train
 
 def train_classifier(
     network: FusionNetwork,
-    images: np.ndarray,
+    images: np.ndarray | Encoded,
     labels: np.ndarray,
     similar: np.ndarray | None,
     *,

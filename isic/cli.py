@@ -45,6 +45,8 @@ Dropout = Annotated[float, typer.Option(min=0, max=1, help="Dropout before the c
 BatchSize = Annotated[int, typer.Option(min=2, help="Images a batch.")]
 Precision = Annotated[str, typer.Option(help="float32 or bf16.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Resize = Annotated[int, typer.Option(min=32, help="R: side of the resized image, pixels.")]
+Tested = Annotated[bool, typer.Option("--tested", help="Only the images that get boxes.")]
 TensorBoard = Annotated[Path | None, typer.Option(help="Folder for TensorBoard; none: no file.")]
 
 
@@ -111,7 +113,9 @@ def index(
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     output: Annotated[Path, typer.Argument(help="index.csv to write.")],
     truth: Annotated[Path, typer.Argument(help="truth.csv to write: the true boxes, if any.")],
-    type: Annotated[str, typer.Option(help="folder or cub: the data set's layout.")] = "folder",
+    type: Annotated[
+        str, typer.Option(help="folder, cub or imagenet: the data set's layout.")
+    ] = "folder",
     unreadable: Annotated[
         str, typer.Option(help="What to do with an image that cannot be read: error or skip.")
     ] = "error",
@@ -120,10 +124,11 @@ def index(
     from isic.artifacts import write_csv
     from isic.data.cub import index_cub
     from isic.data.folder import index_folder
+    from isic.data.imagenet import index_imagenet
 
-    read = {"folder": index_folder, "cub": index_cub}.get(type)
+    read = {"folder": index_folder, "cub": index_cub, "imagenet": index_imagenet}.get(type)
     if read is None:
-        raise InputError(f"--type {type}: must be folder or cub.")
+        raise InputError(f"--type {type}: must be folder, cub or imagenet.")
     table, boxes, skipped = read(root, unreadable, workers=os.cpu_count() or 1)
     write_csv(boxes, truth)
     write_csv(table, output)
@@ -141,15 +146,60 @@ def images(
     index: Index,
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     output: Output,
-    resize: Annotated[int, typer.Option(min=32, help="R: side of the square, pixels.")] = 256,
+    resize: Resize = 256,
+    tested: Tested = False,
 ) -> None:
     """Decode every image once and keep it at R × R pixels."""
     from isic.artifacts import provenance
-    from isic.data.index import read_index
+    from isic.data.index import evaluated, read_index
     from isic.data.pack import pack
 
-    attributes = provenance({"resize": resize}, [index])
-    pack(read_index(index), root, output, resize, os.cpu_count() or 1, attributes)
+    table = read_index(index)
+    table = table[evaluated(table)] if tested else table
+    attributes = provenance({"resize": resize, "tested": tested}, [index])
+    pack(table, root, output, resize, os.cpu_count() or 1, attributes)
+
+
+@app.command()
+def image_shard(
+    index: Index,
+    root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    output: Output,
+    shard: Annotated[int, typer.Option(min=0, help="Which shard of images.")] = 0,
+    shards: Annotated[int, typer.Option(min=1, help="Shards in all.")] = 1,
+    resize: Resize = 256,
+    tested: Tested = False,
+) -> None:
+    """Keep one shard's images at R × R pixels, as JPEG."""
+    from isic.artifacts import provenance
+    from isic.data.index import evaluated, read_index
+    from isic.data.pack import pack_shard
+    from isic.shards import shard as part
+
+    table = read_index(index)
+    table = table[evaluated(table)] if tested else table
+    rows = part(len(table), shard, shards)
+    if not rows:
+        raise InputError(
+            f"images.shards: {shards} shards for {len(table)} images; lower it to {len(table)}."
+        )
+    attributes = provenance(
+        {"resize": resize, "tested": tested, "shard": shard, "shards": shards}, [index]
+    )
+    rows = slice(rows.start, rows.stop)
+    pack_shard(table[rows], root, output, resize, os.cpu_count() or 1, attributes)
+
+
+@app.command()
+def join_shards(
+    shards: Annotated[list[Path], typer.Argument(help="Shards of images, in order.")],
+    output: Output,
+) -> None:
+    """Write the file that finds each image in its shard: images~R.h5 of JPEGs."""
+    from isic.artifacts import provenance
+    from isic.data.pack import join_shards as join
+
+    join(shards, output, provenance({}, shards))
 
 
 @app.command()
@@ -176,7 +226,7 @@ def similarity(
     from isic.models.backbones import Backbone as Network
     from isic.models.files import load_network
     from isic.models.fusion import image_vectors
-    from isic.similarity import class_vectors, reduce_vectors, similarity_matrix
+    from isic.similarity import class_vectors, similarity_matrix
     from isic.training import infer
 
     if classifier is None and weights is None:
@@ -191,11 +241,9 @@ def similarity(
         network, stage = load_network(classifier)[0].backbone, 0
     network.to(pick_device())
     batches = infer(
-        load_images(images, table)[train], lambda x, _: image_vectors(network(x)[stage]), crop=crop
+        load_images(images, table, train), lambda x, _: image_vectors(network(x)[stage]), crop=crop
     )
-    vectors = np.concatenate(list(batches))
-    vectors = reduce_vectors(vectors, dimensions)
-    means = class_vectors(vectors, class_ids(table)[train], len(names))
+    means = class_vectors(batches, class_ids(table)[train], len(names), dimensions)
     matrix = similarity_matrix(means)
     source = {"weights": weights} if classifier is None else {"classifier": classifier}
     attributes = provenance(
@@ -274,7 +322,7 @@ def classifier(
     table = read_index(index)
     names = classes(table)
     train = trained(table)
-    pixels, labels = load_images(images, table)[train], class_ids(table)[train]
+    pixels, labels = load_images(images, table, train), class_ids(table)[train]
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": len(names), "dropout": dropout}
     network = FusionNetwork(weights=weights, **shape)
@@ -326,19 +374,20 @@ def features(
     from isic.artifacts import provenance
     from isic.data.index import class_ids, classes, read_index
     from isic.data.pack import load_images
-    from isic.features import fused_maps, shard_classes, write_features
+    from isic.features import fused_maps, write_features
     from isic.models.files import load_network
+    from isic.shards import shard as part
 
     table = read_index(index)
     names, labels = classes(table), class_ids(table)
-    chosen = np.isin(labels, shard_classes(len(names), shard, shards))
+    chosen = np.isin(labels, part(len(names), shard, shards))
     chosen &= (table["split"] == "train").to_numpy()
     if not chosen.any():
         raise InputError(
             f"features.shards: {shards} shards for {len(names)} classes; lower it to {len(names)}."
         )
     network, _ = load_network(classifier)
-    pixels = load_images(images, table)[chosen]
+    pixels = load_images(images, table, chosen)
     write_features(
         output,
         fused_maps(network, pixels, crop, precision),
@@ -435,6 +484,7 @@ def segmenter(
     tensorboard: TensorBoard = None,
 ) -> None:
     """Train the class-agnostic segmenter on the pseudo-masks (Section 3.6)."""
+    import numpy as np
     import torch
 
     from isic.artifacts import provenance, write_csv
@@ -454,8 +504,9 @@ def segmenter(
     checkpoint = Checkpoint(output, "segmenter", made_of)
     table = read_index(index)
     train = trained(table)
-    pixels = load_images(images, table)[train]
+    pixels = load_images(images, table, train)
     targets = read_masks(masks, table["image_id"].to_numpy()[train])
+    targets = targets[:] if isinstance(pixels, np.ndarray) else targets
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": 1}
     network = FusionNetwork(weights=weights, **shape)
@@ -492,7 +543,9 @@ def recognizer(
     weights: Weights = None,
     backbone: Backbone = "resnet50",
     crop: Crop = 224,
-    epochs: Epochs = 32,
+    epochs: Annotated[
+        int, typer.Option(min=0, help="Passes over the training images; 0: the weights' own head.")
+    ] = 32,
     learning_rate: LearningRate = 0.02,
     backbone_learning_rate: BackboneRate = 0.002,
     momentum: Momentum = 0.9,
@@ -504,6 +557,7 @@ def recognizer(
     tensorboard: TensorBoard = None,
 ) -> None:
     """Train a plain classification network: it names classes, and gives the usual CAM."""
+    import pandas as pd
     import torch
 
     from isic.artifacts import provenance, write_csv
@@ -522,10 +576,17 @@ def recognizer(
     checkpoint = Checkpoint(output, "recognizer", made_of)
     table = read_index(index)
     train = trained(table)
-    pixels, labels = load_images(images, table)[train], class_ids(table)[train]
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "outputs": len(classes(table)), "dropout": dropout}
     network = PlainNetwork(weights=weights, **shape)
+    if epochs == 0:  # `images` may hold no training image
+        if weights is None:
+            raise InputError("recognizer: --epochs 0 needs --weights, whose classes it takes.")
+        network.adopt_head(weights)
+        write_csv(pd.DataFrame(columns=["epoch", "loss", "accuracy"]), curves)
+        save_network(output, network, {"kind": "plain", **shape}, made_of)
+        return
+    pixels, labels = load_images(images, table, train), class_ids(table)[train]
     with together(), event_log(tensorboard if rank() == 0 else None, "recognizer") as log:
         history = train_recognizer(
             network,
@@ -573,7 +634,7 @@ def topk(
     table = read_index(index)
     names = np.array(classes(table), dtype=object)
     chosen = evaluated(table)
-    pixels = load_images(images, table)[chosen]
+    pixels = load_images(images, table, chosen)
     best, probabilities = best_classes(
         load_network(recognizer)[0], pixels, min(k, len(names)), crop=crop, precision=precision
     )
@@ -615,7 +676,7 @@ def maps(
 
     table = read_index(index)
     chosen = evaluated(table)
-    pixels, labels = load_images(images, table)[chosen], class_ids(table)[chosen]
+    pixels, labels = load_images(images, table, chosen), class_ids(table)[chosen]
     model, _ = load_network(network)
     unit = None
     if kind == "cam":
@@ -642,7 +703,6 @@ def maps(
 
 
 Protocols = Annotated[str, typer.Option(help="Names from crop, resize, original, by commas.")]
-Resize = Annotated[int, typer.Option(min=32, help="R: side of the resized image, pixels.")]
 Truth = Annotated[Path, typer.Argument(help="truth.csv: the true boxes.")]
 TopK = Annotated[Path, typer.Argument(help="topk.csv: the recognizer's best classes.")]
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from isic.artifacts import new_hdf5
+from isic.data.encoded import Encoded
 from isic.devices import pick_device
 from isic.errors import InputError
 from isic.models.fusion import FusionNetwork
@@ -16,13 +17,8 @@ from isic.training import infer
 from isic.views import whole
 
 
-def shard_classes(classes: int, shard: int, shards: int) -> range:
-    """The classes of one shard: `classes` cut into `shards` runs that differ by at most one."""
-    return range(classes * shard // shards, classes * (shard + 1) // shards)
-
-
 def fused_maps(
-    network: FusionNetwork, images: np.ndarray, side: int, precision: str = "float32"
+    network: FusionNetwork, images: np.ndarray | Encoded, side: int, precision: str = "float32"
 ) -> Iterator[np.ndarray]:
     """F of whole images, resized to `side`²: batches of (b, ⌈side/8⌉, ⌈side/8⌉, N) float16, ≥ 0.
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isic.data.encoded import Encoded
 from isic.devices import pick_device
 from isic.models.fusion import FusionNetwork, PlainNetwork, class_activation_maps
 from isic.training import infer
@@ -74,7 +75,7 @@ def in_unit(maps: np.ndarray, unit: str) -> np.ndarray:
 
 def localisation_maps(
     network: torch.nn.Module,
-    images: np.ndarray,
+    images: np.ndarray | Encoded,
     function: MapFunction,
     *,
     side: int,

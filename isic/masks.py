@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 
 from isic.artifacts import new_hdf5, open_hdf5, strings
+from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.interpolation import upsample
 from isic.projection import compressed, project
@@ -91,25 +93,39 @@ def write_masks(
     return shares
 
 
-def read_masks(paths: Sequence[str | Path], image_ids: Iterable[str]) -> np.ndarray:
-    """The masks of these images from their shards: (n, R, R) uint8, in the order asked for.
+def read_masks(paths: Sequence[str | Path], image_ids: Iterable[str]) -> Encoded:
+    """The masks of these images in their shards, in the order asked for: (n, R, R) uint8.
+
+    They stay compressed in their files; `read_masks(…)[:]` is the array.
 
     Raises:
         InputError: an image has no mask.
     """
     place = {image_id: row for row, image_id in enumerate(image_ids)}
-    masks: np.ndarray | None = None
-    for path in paths:
+    found = np.zeros((3, len(place)), np.int64)  # number of the file, offset and size in it
+    shape: tuple[int, ...] = ()
+    for number, path in enumerate(paths):
         with open_hdf5(path) as file:
             stored = file["mask"]
-            if masks is None:
-                masks = np.full((len(place), *stored.shape[1:]), LEFT_OUT, np.uint8)
+            shape = stored.shape[1:]
+            chunks: dict[int, tuple[int, int]] = {}
+            stored.id.chunk_iter(
+                lambda c, chunks=chunks: chunks.__setitem__(
+                    c.chunk_offset[0], (c.byte_offset, c.size)
+                )
+            )
             for row, image_id in enumerate(strings(file["image_id"])):
                 if image_id in place:
-                    masks[place.pop(image_id)] = stored[row]
-    if masks is None or place:
+                    found[:, place.pop(image_id)] = number, *chunks[row]
+    if place:
         raise InputError(
             f"{len(place)} images have no mask, the first {next(iter(place))}: "
             "give --masks for each shard."
         )
-    return masks
+    # What h5py would do one at a time, Encoded does in several threads.
+    paths = [Path(path) for path in paths]
+    return Encoded(paths, *found, shape, lambda data: _inflated(data).reshape(shape))
+
+
+def _inflated(data: bytes) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(data), np.uint8)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.data.batches import shuffled
+from isic.data.encoded import Encoded
 from isic.devices import pick_device
 from isic.distributed import gathered
 from isic.models.fusion import PlainNetwork, logits
@@ -22,7 +23,7 @@ from isic.training import infer, train
 
 def train_recognizer(
     network: PlainNetwork,
-    images: np.ndarray,
+    images: np.ndarray | Encoded,
     labels: np.ndarray,
     *,
     batch_size: int,
@@ -46,7 +47,12 @@ def train_recognizer(
 
 
 def best_classes(
-    network: PlainNetwork, images: np.ndarray, k: int, *, crop: int, precision: str = "float32"
+    network: PlainNetwork,
+    images: np.ndarray | Encoded,
+    k: int,
+    *,
+    crop: int,
+    precision: str = "float32",
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best classes of each image's centre crop (Section 4.1).
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.data.batches import shuffled
+from isic.data.encoded import Encoded
 from isic.distributed import gathered
 from isic.masks import LEFT_OUT, OBJECT
 from isic.models.fusion import FusionNetwork
@@ -35,8 +36,8 @@ def segmentation_loss(outputs: Tensor, masks: Tensor) -> Tensor:
 
 def train_segmenter(
     network: FusionNetwork,
-    images: np.ndarray,
-    masks: np.ndarray,
+    images: np.ndarray | Encoded,
+    masks: np.ndarray | Encoded,
     *,
     batch_size: int,
     seed: int,

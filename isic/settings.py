@@ -181,6 +181,9 @@ def _conflicts(settings: Settings) -> Iterator[str]:
             f"masks.background: {masks['background']} is not less than masks.foreground, "
             f"{masks['foreground']}"
         )
+    recognizer = settings["recognizer"]
+    if recognizer["backbone"] and not recognizer["epochs"] and recognizer["weights"] == "none":
+        yield "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights"
     for name in ("classifier", "segmenter", "recognizer"):
         if settings[name]["backbone"] is not None:
             yield from (f"{name}.{line}" for line in _network(settings[name]))

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
-from sklearn.decomposition import PCA
 
 
-def reduce_vectors(vectors: np.ndarray, dimensions: int) -> np.ndarray:
-    """Centre image vectors on the data set's mean and reduce them with PCA.
+def class_vectors(
+    batches: Iterable[np.ndarray], labels: np.ndarray, classes: int, dimensions: int
+) -> np.ndarray:
+    """c_i, the mean of class i's image vectors, centred on the data set's mean, after PCA.
 
     Pooled ReLU features are all positive: uncentred, every pair of classes would be similar.
+    PCA is linear, so that it can follow the means; what it needs of the images is their covariance,
+    a sum. Memory does not grow with their number: ImageNet's vectors alone would be 10 GB.
 
     Args:
-        vectors: (n, D) float.
+        batches: arrays (b, D) of image vectors, n rows in all.
+        labels: (n,) int, their classes; each class has an image.
+        classes: C.
         dimensions: the paper's 128; fewer where n or D is smaller.
 
     Returns:
-        (n, min(dimensions, n, D)) float64.
+        (C, min(dimensions, n, D)) float64.
     """
-    dimensions = min(dimensions, *vectors.shape)
-    # The full solver is exact and has no random state.
-    return PCA(dimensions, svd_solver="full").fit_transform(vectors.astype(np.float64))
-
-
-def class_vectors(vectors: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """c_i, the mean of class i's image vectors: (n, D), (n,) int → (classes, D)."""
-    sums = np.zeros((classes, vectors.shape[1]))
-    np.add.at(sums, labels, vectors)
-    return sums / np.bincount(labels, minlength=classes)[:, None]
+    sums: np.ndarray | float = 0.0  # (C, D)
+    products: np.ndarray | float = 0.0  # (D, D)
+    seen = 0
+    for batch in batches:
+        vectors = batch.astype(np.float64)
+        ones = np.zeros((classes, len(vectors)))
+        ones[labels[seen : seen + len(vectors)], np.arange(len(vectors))] = 1
+        sums = sums + ones @ vectors
+        products = products + vectors.T @ vectors
+        seen += len(vectors)
+    sums = np.asarray(sums)
+    mean = sums.sum(0) / seen
+    covariance = products / seen - np.outer(mean, mean)
+    kept = min(dimensions, seen, len(mean))
+    axes = np.linalg.eigh(covariance)[1][:, ::-1][:, :kept]
+    return (sums / np.bincount(labels, minlength=classes)[:, None] - mean) @ axes
 
 
 def similarity_matrix(class_vectors: np.ndarray) -> np.ndarray:

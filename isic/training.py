@@ -10,9 +10,10 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from isic.checkpoint import Checkpoint
 from isic.data.batches import cut_out, normalised, random_windows
+from isic.data.encoded import Encoded, ahead
 from isic.devices import pick_device
 from isic.distributed import everyones, first_says, own, parallel, processes, rank
 from isic.errors import InputError
@@ -71,7 +73,9 @@ def _state(
 ) -> dict[str, Any]:
     """All that the steps to come depend on, for a checkpoint."""
     return vars(at) | {
-        "batches": [torch.from_numpy(batch) for batch in at.batches],
+        # One tensor: ImageNet's 20,000 batches a piece would take longer than the rest.
+        "batches": torch.from_numpy(np.concatenate([np.empty(0, np.int64), *at.batches])),
+        "lengths": list(map(len, at.batches)),
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "numpy": json.dumps(rng.bit_generator.state),
@@ -92,8 +96,9 @@ def _restore(
     torches = state.pop("torch")
     if len(torches) == processes():  # else dropout goes on from the seed
         _set_random_state(torches[rank()].cpu())
-    batches = [batch.cpu().numpy() for batch in state.pop("batches")]
-    return Position(**state, batches=batches)
+    ends = np.cumsum([0, *state.pop("lengths")])
+    rows = state.pop("batches").cpu().numpy()
+    return Position(**state, batches=[rows[a:b] for a, b in pairwise(ends)])
 
 
 def _random_state() -> Tensor:
@@ -115,7 +120,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def check_crop(crop: int, images: np.ndarray) -> None:
+def check_crop(crop: int, images: np.ndarray | Encoded) -> None:
     """InputError unless the images (n, R, R, 3) are large enough for a crop of this side."""
     if crop > images.shape[1]:
         raise InputError(
@@ -124,9 +129,32 @@ def check_crop(crop: int, images: np.ndarray) -> None:
         )
 
 
+def resident(images: np.ndarray | Encoded | None, device: torch.device) -> Tensor | Encoded | None:
+    """An array as a tensor, on the device if it takes at most half of its free memory there."""
+    if not isinstance(images, np.ndarray):
+        return images
+    tensor = torch.from_numpy(images)
+    fits = device.type == "cpu" or images.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+    return tensor.to(device) if fits else tensor
+
+
+def supply(
+    stored: Tensor | Encoded, batches: list[np.ndarray], device: torch.device
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """For each batch of rows, images (m, R, R, …) that hold these, and their places among them.
+
+    A tensor holds all, wherever it is; encoded images are decoded a few batches ahead.
+    """
+    if isinstance(stored, Tensor):
+        yield from ((stored, rows) for rows in batches)
+    else:
+        for images in ahead(stored.__getitem__, batches):
+            yield torch.from_numpy(images).to(device), np.arange(len(images))
+
+
 def train(
     network: nn.Module,
-    images: np.ndarray,
+    images: np.ndarray | Encoded,
     losses: Losses,
     sampler: Callable[[np.random.Generator], Iterable[np.ndarray]],
     *,
@@ -138,7 +166,7 @@ def train(
     weight_decay: float,
     precision: str,
     seed: int,
-    targets: np.ndarray | None = None,
+    targets: np.ndarray | Encoded | None = None,
     log: Callable[[int, dict[str, float]], None] = lambda *_: None,
     checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, float]]:
@@ -149,7 +177,8 @@ def train(
 
     Args:
         network: has the method `features`; its backbone's parameters are named `backbone.…`.
-        images: (n, R, R, 3) uint8, resident or memory-mapped.
+        images: (n, R, R, 3) uint8. An array is put on the device if it fits there; encoded images
+            are decoded as they are needed.
         losses: see `Losses`.
         sampler: yields one epoch's batches of rows.
         crop: side of the random crop, pixels, ≤ R.
@@ -177,8 +206,7 @@ def train(
         weight_decay=weight_decay,
         nesterov=momentum > 0,
     )
-    stored = torch.from_numpy(images).to(device)
-    wanted = None if targets is None else torch.from_numpy(targets).to(device)
+    stored, wanted = resident(images, device), resident(targets, device)
     at = Position()
     if checkpoint and (saved := checkpoint.load(device)):
         at = _restore(saved, network, optimizer, rng)
@@ -198,18 +226,19 @@ def train(
                     f"no batch has an image for each of {processes()} GPUs: lower gpus."
                 )
         length = sum(map(len, at.batches))
-        while at.step < len(at.batches):
+        to_do = at.batches[at.step :]
+        sources = supply(stored, [batch[own(len(batch))] for batch in to_do], device)
+        masks = None if wanted is None else supply(wanted, to_do, device)
+        for batch, (pictures, places) in zip(to_do, sources, strict=True):
             if checkpoint and first_says(time.perf_counter() - kept > CHECKPOINT_EVERY):
                 at.means()  # a network that is broken is not kept
                 checkpoint.save(_state(at, network, optimizer, rng))
                 kept = time.perf_counter()
-            batch = at.batches[at.step]
             rows = torch.from_numpy(batch).to(device)
-            window = random_windows(len(batch), stored.shape[1], crop, rng)
-            share = own(len(batch))
-            seen = [values[share] for values in (batch, *window)]
-            x = normalised(cut_out(stored, *seen, crop))
-            y = None if wanted is None else cut_out(wanted, batch, *window, crop)
+            window = random_windows(len(batch), images.shape[1], crop, rng)
+            seen = [values[own(len(batch))] for values in window]
+            x = normalised(cut_out(pictures, places, *seen, crop).to(device))
+            y = None if masks is None else cut_out(*next(masks), *window, crop).to(device)
             with autocast(device, precision):
                 values = losses(model, x, rows, y, at.epoch + at.step / len(at.batches))
             optimizer.zero_grad()
@@ -243,7 +272,7 @@ def train(
 
 @torch.inference_mode()
 def infer(
-    images: np.ndarray,
+    images: np.ndarray | Encoded,
     function: Callable[[Tensor, Tensor], Tensor],
     *,
     crop: int | None = None,
@@ -264,10 +293,14 @@ def infer(
     size = images.shape[1]
     crop = crop or size
     check_crop(crop, images)
-    start = (size - crop) // 2
-    for first in tqdm(range(0, len(images), batch_size), "images", file=sys.stderr, mininterval=5):
-        batch = images[first : first + batch_size, start : start + crop, start : start + crop]
-        x = normalised(torch.from_numpy(np.ascontiguousarray(batch)).to(device))
+    centre = slice((size - crop) // 2, (size - crop) // 2 + crop)
+
+    def read(first: int) -> tuple[int, np.ndarray]:
+        return first, np.ascontiguousarray(images[first : first + batch_size][:, centre, centre])
+
+    firsts = tqdm(range(0, len(images), batch_size), "images", file=sys.stderr, mininterval=5)
+    for first, batch in ahead(read, firsts):
+        x = normalised(torch.from_numpy(batch).to(device))
         rows = torch.arange(first, first + len(batch), device=device)
         with autocast(device, precision):
             yield function(x, rows).float().cpu().numpy()

@@ -139,8 +139,36 @@ def source_options(wildcards):
 
 def index_options(wildcards):
     own = settings(wildcards)
-    layout = "cub" if own["source"]["type"] == "cub" else "folder"
+    layout = own["source"]["type"]
+    layout = "folder" if layout == "birds" else layout
     return options({"type": layout, "unreadable": own["images"]["unreadable"]})
+
+
+def stored_as(store):
+    """Pattern of the data sets whose images are kept in this way."""
+    return only(
+        name for name, own in DATASETS.items() if own["images"]["store"] == store
+    )
+
+
+def images_options(wildcards):
+    """The size; where only a network that is not trained here sees it, the images that get boxes are enough."""
+    own = settings(wildcards)
+    size = int(wildcards.resize)
+    for_topk = size != own["images"]["resize"] and own["recognizer"]["epochs"] == 0
+    return f"--resize {size}{' --tested' * for_topk}"
+
+
+def image_shard_options(wildcards):
+    count = settings(wildcards)["images"]["shards"]
+    return f"{images_options(wildcards)} --shard {wildcards.shard} --shards {count}"
+
+
+def image_shards(wildcards):
+    count = settings(wildcards)["images"]["shards"]
+    return collect(
+        "results/{dataset}/images~{resize}/{shard}.h5", **wildcards, shard=range(count)
+    )
 
 
 def packed(wildcards):
@@ -255,12 +283,36 @@ def similarity_options(wildcards):
 
 def features_options(wildcards):
     own = settings(wildcards)
-    swept = {
-        "shard": wildcards.shard,
-        "crop": own["images"]["crop"],
-        "precision": own["classifier"]["precision"],
-    }
-    return options(own["features"] | swept)
+    return options(
+        {
+            "shards": own["features"]["shards"],
+            "shard": wildcards.shard,
+            "crop": own["images"]["crop"],
+            "precision": own["classifier"]["precision"],
+        }
+    )
+
+
+def features_on_disk(which):
+    """Pattern of the data sets of which `all` or `some` feature maps are on disk at a time."""
+    return only(
+        name
+        for name, own in DATASETS.items()
+        if (own["features"]["on_disk"] is None) == (which == "all")
+    )
+
+
+def earlier_masks(wildcards):
+    """The masks whose features make room for this shard's."""
+    earlier = int(wildcards.shard) - settings(wildcards)["features"]["on_disk"]
+    if earlier < 0:
+        return []
+    return collect(
+        "results/{dataset}/{arm}/masks/{shard}.h5",
+        dataset=wildcards.dataset,
+        arm=wildcards.arm,
+        shard=earlier,
+    )
 
 
 def directions_options(wildcards):

@@ -107,11 +107,54 @@ rule images:
         "results/{dataset}/logs/images~{resize}.log",
     benchmark:
         "results/{dataset}/benchmarks/images~{resize}.tsv"
+    wildcard_constraints:
+        dataset=stored_as("pixels"),
     conda:
         "../envs/isic.yaml"
     threads: 8
     params:
+        options=images_options,
         code=code("images"),
     shell:
-        "isic images {input.index:q} {input.root:q} {output.images:q} --resize {wildcards.resize}"
+        "isic images {input.index:q} {input.root:q} {output.images:q} {params.options}"
         " 2>&1 | tee {log:q}"
+
+
+rule image_shard:
+    input:
+        index=rules.index.output.index,
+        root=ancient(source_root),
+    output:
+        shard="results/{dataset}/images~{resize}/{shard}.h5",
+    log:
+        "results/{dataset}/logs/images~{resize}/{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/images~{resize}/{shard}.tsv"
+    conda:
+        "../envs/isic.yaml"
+    threads: 8
+    params:
+        options=image_shard_options,
+        code=code("image-shard"),
+    shell:
+        "isic image-shard {input.index:q} {input.root:q} {output.shard:q} {params.options}"
+        " 2>&1 | tee {log:q}"
+
+
+rule join_shards:
+    input:
+        shards=image_shards,
+    output:
+        images="results/{dataset}/images~{resize}.h5",
+    log:
+        "results/{dataset}/logs/images~{resize}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/images~{resize}.tsv"
+    wildcard_constraints:
+        dataset=stored_as("jpeg"),
+    conda:
+        "../envs/isic.yaml"
+    params:
+        code=code("join-shards"),
+    shell:
+        "isic join-shards {input.shards:q} {output.images:q} 2>&1 | tee {log:q}"

@@ -1,4 +1,4 @@
-# Fused feature maps of the training images, kept in shards of classes.
+# Fused feature maps of the training images, in shards of classes.
 
 
 rule features:
@@ -12,6 +12,8 @@ rule features:
         "results/{dataset}/logs/{arm}/features/{shard}.log",
     benchmark:
         "results/{dataset}/benchmarks/{arm}/features/{shard}.tsv"
+    wildcard_constraints:
+        dataset=features_on_disk("all"),
     conda:
         "../envs/isic.yaml"
     threads: 8
@@ -23,3 +25,17 @@ rule features:
     shell:
         "isic features {input.index:q} {input.images:q} {input.network:q} {output.features:q}"
         " {params.options} 2>&1 | tee {log:q}"
+
+
+# Where the maps of all classes outgrow the disk: a shard waits for the masks of an earlier one, whose maps are then
+# deleted, so that no more than `features.on_disk` of them are there at a time.
+use rule features as passing_features with:
+    input:
+        index=rules.index.output.index,
+        images=packed,
+        network=rules.classifier.output.network,
+        before=ancient(earlier_masks),
+    output:
+        features=temp("results/{dataset}/{arm}/features/{shard}.h5"),
+    wildcard_constraints:
+        dataset=features_on_disk("some"),

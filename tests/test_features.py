@@ -7,23 +7,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from networks import fusion_network, pictures
 
 from isic.artifacts import strings
 from isic.data.batches import normalised
 from isic.errors import InputError
-from isic.features import fused_maps, shard_classes, write_features
+from isic.features import fused_maps, write_features
 from isic.models.fusion import FusionNetwork
-
-
-@given(classes=st.integers(1, 300), shards=st.integers(1, 40))
-def test_shards_share_out_the_classes(classes: int, shards: int) -> None:
-    parts = [shard_classes(classes, i, shards) for i in range(shards)]
-    assert [c for part in parts for c in part] == list(range(classes))
-    sizes = {len(part) for part in parts}
-    assert max(sizes) - min(sizes) <= 1
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The index: what it holds, and what it refuses before any work starts."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ from isic.artifacts import write_csv
 from isic.data.cub import index_cub
 from isic.data.folder import index_folder
 from isic.data.index import class_ids, classes, read_index, read_truth
-from isic.data.listing import listing_digest
 from isic.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -202,28 +199,6 @@ def test_index_that_was_tampered_with(root: Path, tmp_path: Path) -> None:
         read_index(tmp_path / "none.csv")
 
 
-def test_listing_digest_follows_the_files(root: Path) -> None:
-    digests = [listing_digest(root, "folder")]
-    assert listing_digest(root, "folder") == digests[0]
-    (root / "notes.txt").write_text("not part of the set")
-    assert listing_digest(root, "folder") == digests[0]
-    picture(root / "train/007/new.jpg")
-    digests.append(listing_digest(root, "folder"))
-    (root / "train/007/new.jpg").write_bytes(b"changed")
-    digests.append(listing_digest(root, "folder"))
-    (root / "boxes.csv").unlink()
-    digests.append(listing_digest(root, "folder"))
-    digests.append(listing_digest(root / "absent", "folder"))
-    assert len(set(digests)) == len(digests)
-
-
-def test_listing_needs_no_heavy_import() -> None:
-    heavy = "{'numpy', 'pandas', 'PIL', 'torch'}"
-    code = f"import sys, isic.data.listing; print(*{heavy} & {{*sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
-
-
 @pytest.fixture
 def cub(tmp_path: Path) -> Path:
     """The official layout in small: two classes with numbers out of alphabetical order."""
@@ -251,9 +226,6 @@ def test_cub_in_small(cub: Path) -> None:
     assert skipped == []
     parent = index_cub(cub.parent)[0]
     assert parent["image_id"][0] == "CUB_200_2011/images/2.Ani/a.jpg"
-    before = listing_digest(cub, "cub")
-    (cub / "classes.txt").write_text("2 2.Anis\n10 10.Jay\n")
-    assert listing_digest(cub, "cub") != before
 
 
 @pytest.mark.parametrize(

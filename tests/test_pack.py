@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from isic.data import pack as pack_module
+from isic.data.encoded import Encoded, ahead
 from isic.data.folder import index_folder
 from isic.data.image import decode
-from isic.data.pack import load_images, open_images, pack
+from isic.data.pack import join_shards, load_images, pack, pack_shard
 from isic.errors import InputError
+from isic.shards import shard
 
 RED, BLUE, WHITE = [255, 0, 0], [0, 0, 255], [255, 255, 255]
 
@@ -55,11 +57,80 @@ def test_other_images_are_refused(root, index, tmp_path) -> None:
         load_images(path, index[::-1])
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(InputError, match=r"images\.h5: cannot be read"):
-        open_images(path)
+        load_images(path, index)
     with h5py.File(path, "w") as file:
+        file["image_id"] = index["image_id"].to_numpy(object)
         file.create_dataset("images", data=np.zeros((2, 4, 4, 3), np.uint8), chunks=(1, 4, 4, 3))
     with pytest.raises(InputError, match="holds no packed images"):
-        open_images(path)
+        load_images(path, index)
+
+
+def jpegs(root: Path, index: pd.DataFrame, folder: Path, shards: int = 2) -> Path:
+    """The `jpeg` store of these images: images~32.h5 and its shards beside it."""
+    paths = [folder / f"images~32/{i}.h5" for i in range(shards)]
+    for number, path in enumerate(paths):
+        rows = shard(len(index), number, shards)
+        pack_shard(index.iloc[rows.start : rows.stop], root, path, resize=32, workers=number + 1)
+    join_shards(paths, folder / "images~32.h5")
+    return folder / "images~32.h5"
+
+
+def test_jpegs_are_the_images_of_the_index(root, index, tmp_path) -> None:
+    images = load_images(jpegs(root, index, tmp_path), index)
+    assert isinstance(images, Encoded)
+    assert images.shape == (5, 32, 32, 3)
+    assert len(images) == 5
+    for row, image_id in enumerate(index["image_id"]):
+        expected = Image.open(root / image_id).resize((32, 32), Image.Resampling.BILINEAR)
+        assert np.abs(images[row].astype(int) - np.asarray(expected)).mean() < 8
+        with Image.open(root / index["image_id"].iloc[(row + 1) % 5]) as other:
+            other = np.asarray(other.resize((32, 32), Image.Resampling.BILINEAR))
+        assert np.abs(images[row].astype(int) - other).mean() > 20
+    np.testing.assert_array_equal(images[np.array([4, 0, 4])], [images[4], images[0], images[4]])
+    np.testing.assert_array_equal(images[1:3], images[np.array([False, True, True, False, False])])
+    assert images[:0].shape == (0, 32, 32, 3)
+
+
+def test_rows_of_the_index(root, index, tmp_path) -> None:
+    pixels = tmp_path / "pixels.h5"
+    pack(index, root, pixels, resize=32)
+    for path in (pixels, jpegs(root, index, tmp_path)):
+        whole = load_images(path, index)
+        np.testing.assert_array_equal(load_images(path, index, slice(1, 4))[:], whole[1:4])
+        odd = np.arange(5) % 2 == 1
+        np.testing.assert_array_equal(load_images(path, index, odd)[:], whole[odd])
+    pack(index[3:], root, tmp_path / "few.h5", resize=32)  # a file with these rows alone
+    np.testing.assert_array_equal(
+        load_images(tmp_path / "few.h5", index, slice(3, None)), load_images(pixels, index)[3:]
+    )
+    with pytest.raises(InputError, match="not those of the index"):
+        load_images(tmp_path / "few.h5", index)
+
+
+def test_the_bytes_of_a_shard_do_not_depend_on_threads(root, index, tmp_path) -> None:
+    for workers in (1, 3):
+        pack_shard(index, root, tmp_path / f"{workers}.h5", resize=32, workers=workers)
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "3.h5").read_bytes()
+
+
+def test_a_shard_that_is_lost_or_damaged_is_named(root, index, tmp_path) -> None:
+    path = jpegs(root, index, tmp_path)
+    damaged = tmp_path / "images~32/1.h5"
+    damaged.write_bytes(damaged.read_bytes()[:-900])
+    with pytest.raises(InputError, match=r"images~32/1\.h5: an image in it is damaged"):
+        load_images(path, index)[:]
+    damaged.unlink()
+    with pytest.raises(InputError, match=r"images~32/1\.h5: cannot be read"):
+        load_images(path, index)
+
+
+def test_ahead_is_map_and_passes_errors_on() -> None:
+    assert list(ahead(lambda n: n * n, range(20))) == [n * n for n in range(20)]
+    assert list(ahead(str, [])) == []
+    results = ahead(lambda n: 6 // n, [3, 2, 0, 1])
+    assert [next(results), next(results)] == [2, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
 
 
 @pytest.mark.parametrize(("content", "word"), [(None, "has changed"), (b"x", "cannot be read")])

@@ -54,24 +54,28 @@ def similar_class_batches(
         (≤ P·K,) int64 rows, those of one class together.
     """
     groups: dict[int, list[np.ndarray]] = {}
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
+    in_order = np.argsort(labels, kind="stable")
+    found, first = np.unique(labels[in_order], return_index=True)
+    for label, rows in zip(found.tolist(), np.split(in_order, first[1:]), strict=True):
+        rows = rng.permutation(rows)
         missing = -len(rows) % images_per_class
         rows = np.concatenate([rows, rng.choice(rows, missing)])
-        groups[int(label)] = list(rows.reshape(-1, images_per_class))
+        groups[label] = list(rows.reshape(-1, images_per_class))
+    left = np.zeros(int(found[-1]) + 1)  # groups of each class
+    left[found] = [len(groups[label]) for label in found]
 
-    def draw(among: list[int]) -> int:
-        left = np.array([len(groups[c]) for c in among], dtype=float)
-        return int(rng.choice(among, p=left / left.sum()))
-
-    while any(groups.values()):
+    while left.any():
         batch: list[int] = []
-        while len(batch) < classes_per_batch:
-            free = [c for c in groups if groups[c] and c not in batch]
-            if not free:
-                break
-            near = [c for c in free if similar is not None and similar[batch, c].any()]
-            batch.append(draw(near or free))
+        free = left > 0
+        near = np.zeros(len(left), bool)  # similar to a class of the batch
+        while len(batch) < classes_per_batch and free.any():
+            among = np.flatnonzero(free & near if (free & near).any() else free)
+            drawn = int(rng.choice(among, p=left[among] / left[among].sum()))
+            batch.append(drawn)
+            free[drawn] = False
+            if similar is not None:
+                near |= similar[drawn, : len(left)]
+        left[batch] -= 1
         yield np.concatenate([groups[c].pop() for c in batch])
 
 

@@ -82,11 +82,39 @@ def decode(data: bytes) -> Image.Image:
 
 def upright(image: Image.Image) -> Image.Image:
     """Turn the image as its EXIF orientation says; damaged EXIF counts as none."""
-    try:
-        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # the pixels are whole: metadata that cannot be parsed must not cost them
-        turn = None
+    turn = UPRIGHT.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # the pixels are whole: metadata that cannot be parsed must not cost them
+        return 1
+
+
+def orientation(path: Path) -> int:
+    """The EXIF orientation of an image file that `read` can read; 1 where it has none."""
+    with Image.open(path, formats=FORMATS) as image:
+        return _orientation(image)
+
+
+def turned(boxes: np.ndarray, size: tuple[int, int], orientation: int) -> np.ndarray:
+    """Boxes drawn on an image's pixels as stored, on the upright image.
+
+    Args:
+        boxes: (n, 4) x0, y0, x1, y1.
+        size: width and height of the upright image.
+        orientation: EXIF's, 1 to 8; another one turns nothing.
+    """
+    x0, y0, x1, y1 = boxes.T
+    if 5 <= orientation <= 8:  # stored on its side
+        x0, y0, x1, y1 = y0, x0, y1, x1
+    if orientation in (2, 3, 6, 7):
+        x0, x1 = size[0] - x1, size[0] - x0
+    if orientation in (3, 4, 7, 8):
+        y0, y1 = size[1] - y1, size[1] - y0
+    return np.stack([x0, y0, x1, y1], axis=1)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -106,8 +106,11 @@ class Backbone(nn.Module):
         return features
 
 
-def load_weights(network: nn.Module, path: str | Path) -> None:
-    """Load a state dict from `path` into a torchvision network's body; its head may be another's.
+def load_weights(network: nn.Module, path: str | Path, *, head: bool = False) -> None:
+    """Load a state dict from `path` into a torchvision network.
+
+    Args:
+        head: load the head as well, which may otherwise be another's.
 
     Raises:
         InputError: the file is missing, no state dict, or of another network.
@@ -116,9 +119,11 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         # DenseNet's published files say `norm.1` where the network says `norm1`.
         state = {DENSELAYER.sub(r"\1\2", key): value for key, value in state.items()}
-        body = {k: v for k, v in state.items() if k.split(".")[0] not in HEAD}
-        head = {k: v for k, v in network.state_dict().items() if k.split(".")[0] in HEAD}
-        network.load_state_dict(body | head)
+        if not head:
+            own = network.state_dict()
+            body = {k: v for k, v in state.items() if k.split(".")[0] not in HEAD}
+            state = body | {k: v for k, v in own.items() if k.split(".")[0] in HEAD}
+        network.load_state_dict(state)
     except FileNotFoundError as error:
         raise InputError(f"weights: no file {path}. Put it there or set weights: none.") from error
     except Exception as error:  # torch raises many kinds: unpickling, zip, key and shape errors
@@ -127,6 +132,32 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
             f"weights: {path} is no torchvision state dict of this backbone ({reason}). "
             "Take the file that belongs to the backbone, or set weights: none."
         ) from error
+
+
+def linear_head(name: str, weights: str | Path) -> nn.Linear:
+    """The layer of a torchvision network that turns the mean of f5 into its classes' scores.
+
+    Raises:
+        InputError: as `load_weights`, or the network's head is more than a mean and one layer.
+    """
+    network = models.get_model(name, weights=None).eval()
+    load_weights(network, weights, head=True)
+    body = nn.Sequential(*chain(network))
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    with torch.no_grad():
+        images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        vectors = body(images).mean((2, 3))
+        if not layers or layers[-1].in_features != vectors.shape[1]:
+            same = False
+        else:
+            scores = network(images)
+            same = (scores - layers[-1](vectors)).abs().max() < 1e-3 * scores.abs().max()
+    if not same:
+        raise InputError(
+            f"recognizer.epochs: 0 needs a backbone with one linear layer behind its features' "
+            f"mean, such as efficientnet_b7 or resnet50, not {name}. Or set epochs to 1 or more."
+        )
+    return layers[-1]
 
 
 def parameter_groups(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isic.models.backbones import Backbone
+from isic.errors import InputError
+from isic.models.backbones import Backbone, linear_head
 
 
 class Fusion(nn.Module):
@@ -97,6 +99,22 @@ class PlainNetwork(nn.Module):
         self.backbone = Backbone(backbone, weights)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Conv2d(self.backbone.channels[-1], outputs, kernel_size=1)
+
+    def adopt_head(self, weights: str | Path) -> None:
+        """Name the classes that the backbone's weights were trained on, by their own last layer.
+
+        Raises:
+            InputError: they have another number of classes, or no such layer.
+        """
+        layer = linear_head(self.backbone.name, weights)
+        if layer.out_features != self.head.out_channels:
+            raise InputError(
+                f"recognizer.epochs: 0 takes the {layer.out_features} classes of {weights}, and "
+                f"the data set has {self.head.out_channels}. Set epochs to 1 or more."
+            )
+        with torch.no_grad():
+            self.head.weight.copy_(layer.weight[:, :, None, None])
+            self.head.bias.copy_(layer.bias)
 
     def features(self, images: Tensor) -> Tensor:
         """The last stage f5: (n, 3, H, W) → (n, C5, H/32, W/32)."""
