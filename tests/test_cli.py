@@ -20,10 +20,9 @@ from isic.models.files import save_network
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "h5py", "scipy", "sklearn", "PIL", "matplotlib")
 STAGES = """
-birds fetch unpack weights index images similarity classifier features directions masks segmenter
-recognizer topk maps boxes scores trivial table1 ablation figure-localization figure-similarity
-figure-loss-curves figure-similar-classes
-summary
+birds fetch unpack weights index images image-shard join-shards similarity classifier features
+directions masks segmenter recognizer topk maps boxes scores trivial table1 ablation
+figure-localization figure-similarity figure-loss-curves figure-similar-classes summary
 """
 
 
@@ -112,7 +111,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 TRAIN = "{index} {images} {out} {curves} --crop 32 --epochs 1"
 ERRORS = {
-    "index . {out} {curves} --type foo": "--type foo: must be folder or cub",
+    "index . {out} {curves} --type foo": "--type foo: must be folder, cub or imagenet",
     "index . {out} {curves} --unreadable foo": "foo",
     "maps {index} {images} {network} {out} --kind foo --crop 32": "foo",
     "maps {index} {images} {network} {out} --kind nmf --crop 32": "--directions",

@@ -309,3 +309,19 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
         path.write_bytes(whole)
     load_network(path)
+
+
+def test_a_plain_network_adopts_its_weights_own_classes(tmp_path: Path) -> None:
+    path, x = tmp_path / "weights.pth", torch.randn(2, 3, 64, 64)
+    torch.manual_seed(0)
+    whole = models.get_model(SMALL, num_classes=1000).eval()
+    torch.save(whole.state_dict(), path)
+    plain = PlainNetwork(SMALL, path, outputs=1000).eval()
+    plain.adopt_head(path)
+    with torch.no_grad():
+        torch.testing.assert_close(logits(plain(x)[1]), whole(x), rtol=1e-3, atol=1e-5)
+    with pytest.raises(InputError, match=r"takes the 1000 classes of .*, and the data set has 7"):
+        PlainNetwork(SMALL, path, outputs=7).adopt_head(path)
+    torch.save(models.densenet121().state_dict(), path)
+    with pytest.raises(InputError, match=r"epochs: 0 needs a backbone .* not densenet121"):
+        PlainNetwork("densenet121", path, outputs=1000).adopt_head(path)

@@ -65,6 +65,12 @@ def test_a_data_sets_own_settings_win():
     ("changes", "message"),
     [
         ({"classifier": {"epochs": 0}}, "classifier.epochs: 0 is less than the minimum of 1"),
+        (
+            {"recognizer": {"backbone": "resnet18", "epochs": 0}},
+            "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights",
+        ),
+        ({"images": {"store": "png"}}, "images.store: 'png' is not one of ['pixels', 'jpeg']"),
+        ({"features": {"on_disk": 0}}, "features.on_disk: 0 is less than the minimum of 1"),
         ({"classifier": {"epochs": 2.0}}, "classifier.epochs: 2.0 is not of type 'integer'"),
         ({"classifier": {"epochs": True}}, "classifier.epochs: True is not of type 'integer'"),
         ({"classifier": {"lamda": 1}}, "classifier.lamda: unknown setting; did you mean lam?"),

@@ -16,6 +16,7 @@ from isic import training
 from isic.checkpoint import Checkpoint
 from isic.classifier import collapse, train_classifier
 from isic.data.batches import MEAN, STD, shuffled
+from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.models.fusion import FusionNetwork, PlainNetwork
 from isic.recognizer import train_recognizer
@@ -274,6 +275,35 @@ def test_icfs_pulls_similar_classes_together() -> None:
     _, with_icfs = classifier(lam=1, **settings)
     assert with_icfs[-1]["icfs"] < 0.5 * without[-1]["icfs"]
     assert with_icfs[-1]["icfs"] < 0.5 * with_icfs[0]["icfs"]
+
+
+def encoded(images: np.ndarray, path: Path) -> Encoded:
+    """These images kept in a file, as bytes."""
+    path.write_bytes(images.tobytes())
+    shape, size = images.shape[1:], images[0].nbytes
+    places = np.arange(len(images))
+
+    def decode(data: bytes) -> np.ndarray:
+        return np.frombuffer(data, np.uint8).reshape(shape)
+
+    return Encoded([path], 0 * places, size * places, size + 0 * places, shape, decode)
+
+
+def test_encoded_images_train_the_same_network(tmp_path: Path) -> None:
+    images, _, masks = scenes()
+    settings = {"crop": 32, "epochs": 2, "batch_size": 8, "seed": 3, "precision": "float32"}
+    settings |= {"learning_rate": 0.05, "backbone_learning_rate": 0.05}
+    settings |= {"momentum": 0.9, "weight_decay": 1e-4}
+    found = []
+    for kind in (lambda array, _: array, lambda array, name: encoded(array, tmp_path / name)):
+        torch.manual_seed(0)
+        network = FusionNetwork(SMALL, None, channels=8, outputs=1)
+        curves = train_segmenter(network, kind(images, "i"), kind(masks, "m"), **settings)
+        whole = np.concatenate(list(infer(kind(images, "i"), lambda x, _: x.mean((2, 3)), crop=24)))
+        found.append((curves, weights(network), whole))
+    assert found[0][0] == found[1][0]
+    assert same(found[0][1], found[1][1])
+    np.testing.assert_array_equal(found[0][2], found[1][2])
 
 
 def test_collapse() -> None:
