@@ -2,9 +2,9 @@
 
     python benchmarks/bench.py [NAME …] --output benchmarks/MACHINE.json
 
-Names: loader, batches, training, nmf, inference, start, demo; all by default. Each is run alone,
-on a machine that does nothing else, and its figures replace those of the same name in the output.
-benchmarks/README.md says what was found.
+Names: loader, batches, training, nmf, inference, rates, start, demo; all by default. They run one
+after the other, on a machine that does nothing else; figures of the same name in the output are
+replaced. benchmarks/README.md says what was found.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -421,6 +422,143 @@ def inference(scratch: Path) -> dict:
         "images_per_second_bare": round(n / seconds["bare"], 1),
         "images_per_second_isic": round(n / seconds["isic"], 1),
         "overhead": round(seconds["isic"] / seconds["bare"] - 1, 4),
+    }
+
+
+@benchmark
+def rates(scratch: Path) -> dict:
+    """What each stage does in a second at the paper's sizes (4.1), for `plan.py`.
+
+    ResNet50 at 224², images of 500 pixels kept as JPEG at 256², EfficientNet-B7 at 600²; random
+    weights, which cost what trained ones do. The networks' rates are those of whole trainings, with
+    their first step, which is slow: the true ones are a little higher.
+    """
+    import h5py
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from isic.artifacts import new_hdf5
+    from isic.boxes import extract
+    from isic.classifier import train_classifier
+    from isic.data.folder import index_folder
+    from isic.data.pack import join_shards, load_images, pack_shard
+    from isic.features import fused_maps, write_features
+    from isic.masks import write_masks
+    from isic.models.fusion import FusionNetwork, PlainNetwork
+    from isic.nmf import class_direction
+    from isic.recognizer import best_classes, train_recognizer
+    from isic.scores import score
+    from isic.segmenter import train_segmenter
+
+    cores, gpu = os.cpu_count() or 1, torch.cuda.is_available()
+    classes, n = 12, 2880 if gpu else 192
+    per_second: dict[str, float] = {}
+
+    def timed(name: str, images: int, function: Callable[[], object]) -> None:
+        begin = time.perf_counter()
+        function()
+        synchronize()
+        per_second[name] = round(images / (time.perf_counter() - begin), 2)
+
+    root, shard, packed = scratch / "photographs", scratch / "0.h5", scratch / "images~256.h5"
+    photographs(root, classes, n, 500)
+    timed("index", n, lambda: index_folder(root, "error", cores))
+    index = index_folder(root, "error", cores)[0]
+    timed("pack", n, lambda: pack_shard(index, root, shard, 256, cores))
+    join_shards([shard], packed)
+    images = load_images(packed, index)
+    labels = np.arange(n) % classes
+
+    torch.manual_seed(0)
+    network = FusionNetwork("resnet50", None, channels=128, outputs=classes)
+    similar = np.eye(classes, dtype=bool)
+    own = {"lam": 1.0, "normalize": "none", "warmup": 0, "classes_per_batch": classes}
+    own |= {"images_per_class": 5, "epochs": 1, "crop": 224, **TRAINING}
+    timed("train_classifier", n, lambda: train_classifier(network, images, labels, similar, **own))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    settings = {"batch_size": 64, "epochs": 1, "crop": 224, **TRAINING}
+    plain = PlainNetwork("resnet50", None, outputs=classes)
+    timed("train_plain", n, lambda: train_recognizer(plain, images, labels, **settings))
+
+    features = scratch / "features.h5"
+    ids = index["image_id"].to_numpy()
+
+    def dump() -> None:
+        write_features(features, fused_maps(network.eval(), images, 224, "bf16"), ids, labels, {})
+
+    timed("infer", n, dump)
+    masks, directions = scratch / "masks.h5", scratch / "directions.h5"
+    found = np.zeros((classes, 128))
+
+    def decompose(stored: h5py.Dataset) -> None:
+        for c in range(classes):
+            found[c] = class_direction(stored, np.flatnonzero(labels == c), "gram", 1.0)
+
+    with h5py.File(features) as file:
+        timed("directions", n, lambda: decompose(file["features"]))
+        with new_hdf5(directions, {"compress": 1.0}) as made:
+            made["label"], made["direction"] = np.arange(classes), found
+        with h5py.File(directions) as made:
+            cuts = {"foreground": 1.5, "background": 1.0}
+            timed("masks", n, lambda: write_masks(masks, file, made, 256, {}, **cuts))
+    with h5py.File(masks) as file:
+        targets = file["mask"][:]
+    one = FusionNetwork("resnet50", None, channels=128, outputs=1)
+    timed("train_segmenter", n, lambda: train_segmenter(one, images, targets, **settings))
+
+    few = 64 if gpu else 4
+    large = np.random.default_rng(0).integers(0, 256, (few, 600, 600, 3), np.uint8)
+    b7 = PlainNetwork("efficientnet_b7", None, outputs=classes)
+    settings |= {"batch_size": 16 if gpu else 2, "crop": 600}
+    timed("train_recognizer", few, lambda: train_recognizer(b7, large, labels[:few], **settings))
+    b7.eval()
+    timed("infer_recognizer", few, lambda: best_classes(b7, large, 5, crop=600, precision="bf16"))
+
+    # Evaluation, on blots of the size of objects.
+    tested = 2000
+    ids = np.array([f"{i}.JPEG" for i in range(tested)], object)
+    table = pd.DataFrame({"image_id": ids, "split": "test", "class": "a"})
+    table = table.assign(width=500, height=375, digest="")
+    y, x = np.mgrid[:28, :28]
+    centre = np.random.default_rng(0).integers(6, 22, (tested, 2))
+    square = (y - centre[:, :1, None]) ** 2 + (x - centre[:, 1:, None]) ** 2
+    maps = scratch / "maps.h5"
+    attributes = {"resize": 256, "crop": 224, "units": "sigmoid", "kind": "segmenter"}
+    with new_hdf5(maps, {**attributes, "relative": False}) as file:
+        file["image_id"] = ids
+        file["full"] = file["crop"] = np.exp(-square / 40).astype(np.float16)
+    timed("boxes", tested, lambda: extract(table, maps, 0.5))
+    boxes, crop_boxes = extract(table, maps, 0.5)
+    truth = pd.DataFrame({"image_id": ids, "x0": 50.0, "y0": 60.0, "x1": 300.0, "y1": 250.0})
+    topk = pd.DataFrame({"image_id": ids, "class1": "a"})
+    heading = {"model": "ISIC", "backbone": "resnet50", "threshold": "0.5", "maps": maps}
+    timed("scores", tested, lambda: score(table, truth, boxes, crop_boxes, topk, **heading))
+
+    rows = 1_000_000
+    large_index = scratch / "index.csv"
+    names = [f"train/n{i // 1300:08}/n{i // 1300:08}_{i}.JPEG" for i in range(rows)]
+    pd.DataFrame({"image_id": names, "split": "train", "class": [n[6:15] for n in names]}).assign(
+        width=500, height=375, digest="0123456789abcdef"
+    ).to_csv(large_index, index=False)
+    program = "read_index(sys.argv[1])"
+    read = in_process("from isic.data.index import read_index", program, large_index)
+    nothing = in_process("from isic.data.index import read_index", "pass")
+    size = 28 * 28 * 128 * 2
+    return {
+        "images_per_second": per_second,
+        "bytes_per_image": {
+            "jpeg": round(shard.stat().st_size / n),
+            "features": size,
+            "mask": round(masks.stat().st_size / n),
+            "map": 28 * 28 * 2,
+        },
+        "peak_mib_of_training": round(peak),
+        "memory_of_an_index": {
+            "rows": rows,
+            "mib": read["peak_mib"] - nothing["peak_mib"],
+            "seconds": read["seconds"],
+        },
     }
 
 

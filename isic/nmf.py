@@ -28,7 +28,7 @@ def gram_matrix(images: Iterable[np.ndarray]) -> np.ndarray:
     """
     gram: np.ndarray | float = 0.0
     for image in images:
-        theta = image.reshape(-1, image.shape[-1]).astype(np.float64)
+        theta = image.reshape(-1, image.shape[-1]).astype(np.float64, copy=False)
         gram = gram + theta.T @ theta
     return np.asarray(gram)
 
@@ -89,8 +89,8 @@ def class_direction(
 
     def images() -> Iterator[np.ndarray]:
         for row in rows:
-            image = compressed(features[row], compress)
-            total[:] += image.mean((0, 1), dtype=np.float64)
+            image = compressed(features[row], compress).astype(np.float64)
+            total[:] += image.sum((0, 1))
             yield image
 
     if solver == "gram":
@@ -99,5 +99,5 @@ def class_direction(
         direction = direction_sklearn(images())
     else:
         raise InputError(f"directions.solver is gram or sklearn, not {solver!r}.")
-    mean = total @ direction / len(rows)
+    mean = total @ direction / (len(rows) * features.shape[1] * features.shape[2])
     return direction / mean if mean > 0 else direction
