@@ -105,11 +105,24 @@ def random_weights(folder: Path) -> None:
             torch.save(models.get_model(network).state_dict(), folder / f"{name}.pth")
 
 
+def workflow(folder: Path, chosen: argparse.Namespace, more: list[str]) -> int:
+    """Run the workflow in a folder, with `targets`, `settings` and `cores`; its exit status."""
+    begin = time.perf_counter()
+    command = [Path(sys.executable).with_name("snakemake"), "--cores", chosen.cores, *more]
+    command += ["--snakefile", ROOT / "Snakefile", "--directory", folder, *chosen.targets]
+    if chosen.settings:
+        command += ["--configfile", *(path.resolve() for path in chosen.settings)]
+    done = subprocess.run([str(word) for word in command], check=False)
+    print(f"{' '.join(chosen.targets)}: {time.perf_counter() - begin:.0f} s")
+    return done.returncode
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the archive and the run are put")
     parser.add_argument("targets", nargs="*", help="what the workflow is to make")
     parser.add_argument("--size", type=int, default=500, help="longer side of an image, pixels")
+    parser.add_argument("--settings", type=Path, nargs="*", default=[], help="further settings")
     parser.add_argument("--cores", default="all")
     chosen, more = parser.parse_known_intermixed_args()  # further options are Snakemake's
     served = chosen.folder.resolve() / "served"
@@ -127,13 +140,8 @@ def main() -> None:
     random_weights(run / "results/weights")
     source = f"{{url: {serve(served)}/{archive.name}, checksum: sha256:{digest}}}"
     (run / "source.yaml").write_text(f"datasets: {{cub: {{source: {source}}}}}\n")
-    begin = time.perf_counter()
-    command = [Path(sys.executable).with_name("snakemake"), "--cores", chosen.cores, *more]
-    command += ["--snakefile", ROOT / "Snakefile", "--directory", run, *chosen.targets]
-    command += ["--configfile", run / "source.yaml"]
-    done = subprocess.run([str(word) for word in command], check=False)
-    print(f"{' '.join(chosen.targets)}: {time.perf_counter() - begin:.0f} s")
-    sys.exit(done.returncode)
+    chosen.settings = [run / "source.yaml", *chosen.settings]
+    sys.exit(workflow(run, chosen, more))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
-from cub_size import ROOT, random_weights
+from cub_size import random_weights, workflow
 
 from isic.data.birds import generate
 
@@ -84,14 +83,7 @@ def main() -> None:
     if not chosen.targets:
         return
     random_weights(run / "results/weights")
-    begin = time.perf_counter()
-    command = [Path(sys.executable).with_name("snakemake"), "--cores", chosen.cores, *more]
-    command += ["--snakefile", ROOT / "Snakefile", "--directory", run, *chosen.targets]
-    if chosen.settings:
-        command += ["--configfile", *(path.resolve() for path in chosen.settings)]
-    done = subprocess.run([str(word) for word in command], check=False)
-    print(f"{' '.join(chosen.targets)}: {time.perf_counter() - begin:.0f} s")
-    sys.exit(done.returncode)
+    sys.exit(workflow(run, chosen, more))
 
 
 if __name__ == "__main__":
