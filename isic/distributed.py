@@ -42,6 +42,8 @@ def together() -> Iterator[None]:
     if 0 < found < wanted:  # without a GPU they share the cores
         raise InputError(f"gpus: {wanted} GPUs are asked for, and there are {found}: lower gpus.")
     dist.init_process_group("nccl" if pick_device().type == "cuda" else "gloo")
+    nodes = os.environ.get("GROUP_WORLD_SIZE", "1")
+    print(f"{processes()} processes on {nodes} nodes train together", flush=True)
     try:
         yield
     finally:
