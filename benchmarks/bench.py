@@ -2,9 +2,9 @@
 
     python benchmarks/bench.py [NAME …] --output benchmarks/MACHINE.json
 
-Names: loader, batches, training, nmf, inference, rates, start, demo; all by default. They run one
-after the other, on a machine that does nothing else; figures of the same name in the output are
-replaced. benchmarks/README.md says what was found.
+Names: loader, batches, training, nmf, inference, variants, rates, start, demo; all by default. They
+run one after the other, on a machine that does nothing else; figures of the same name in the output
+are replaced. benchmarks/README.md says what was found.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ TRAINING = {
 
 @benchmark
 def loader(scratch: Path) -> dict:
-    """`isic.training.train` against the same network stepping on one resident batch."""
+    """`isic.training.train` against the same network stepping on one resident batch.
+
+    From pixels in memory, and from JPEGs that are decoded for each batch.
+    """
     import contextlib
     import io
 
@@ -101,6 +104,8 @@ def loader(scratch: Path) -> dict:
 
     from isic.classifier import train_classifier
     from isic.data.batches import normalised
+    from isic.data.folder import index_folder
+    from isic.data.pack import join_shards, load_images, pack_shard
     from isic.devices import pick_device
     from isic.losses import icfs_loss, scaled
     from isic.models.backbones import parameter_groups
@@ -110,7 +115,12 @@ def loader(scratch: Path) -> dict:
     size, device = sizes(), pick_device()
     n, crop = size["batch"] * size["steps"], size["crop"]
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (n, size["resize"], size["resize"], 3), np.uint8)
+    photographs(scratch / "photographs", 12, n + 12, 300)
+    index = index_folder(scratch / "photographs", "error", os.cpu_count() or 1)[0][:n]
+    pack_shard(index, scratch / "photographs", scratch / "0.h5", size["resize"])
+    join_shards([scratch / "0.h5"], scratch / "images.h5")
+    encoded = load_images(scratch / "images.h5", index)
+    images = encoded[:]
     masks = rng.choice(np.array([0, 1, 255], np.uint8), images.shape[:3])
     per_class = 4
     groups = size["batch"] // per_class
@@ -158,25 +168,28 @@ def loader(scratch: Path) -> dict:
             settings = {"lam": 1.0, "normalize": "spread", "warmup": 0}
             settings |= {"classes_per_batch": groups, "images_per_class": per_class}
 
-            def ours(network=network, settings=settings) -> None:
+            def ours(network=network, settings=settings, images=images) -> None:
                 whole(train_classifier, network, images, labels, similar, **settings)
         else:
             loss = segmenter_loss
 
-            def ours(network=network) -> None:
+            def ours(network=network, images=images) -> None:
                 whole(train_segmenter, network, images, masks, batch_size=size["batch"])
 
         seconds = alternately(
             {
                 "resident": lambda network=network, loss=loss: resident(network, loss),
                 "train": ours,
+                "train_jpeg": lambda ours=ours: ours(images=encoded),
             },
             rounds=7,
         )
         found[name] = {
             "images_per_second_resident": round(n / seconds["resident"], 1),
             "images_per_second_train": round(n / seconds["train"], 1),
+            "images_per_second_train_jpeg": round(n / seconds["train_jpeg"], 1),
             "overhead": round(seconds["train"] / seconds["resident"] - 1, 4),
+            "overhead_jpeg": round(seconds["train_jpeg"] / seconds["resident"] - 1, 4),
         }
     return {**size, **found}
 
@@ -567,6 +580,58 @@ def rates(scratch: Path) -> dict:
             "mib": read["peak_mib"] - nothing["peak_mib"],
             "seconds": read["seconds"],
         },
+    }
+
+
+@benchmark
+def variants(scratch: Path) -> dict:
+    """Training steps on one resident batch: what precision, memory format and compiling bring."""
+    import torch
+
+    from isic.devices import pick_device
+    from isic.models.fusion import FusionNetwork, logits
+
+    size, device = sizes(), pick_device()
+    shape = (size["batch"], 3, size["crop"], size["crop"])
+    y = torch.arange(size["batch"], device=device) % 10
+
+    def stepper(form: torch.memory_format, bf16: bool, compiled: bool) -> Callable[[], None]:
+        torch.manual_seed(0)
+        network = FusionNetwork(size["backbone"], None, channels=128, outputs=10).train()
+        network.to(device, memory_format=form)
+        optimizer = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9, nesterov=True)
+        model = torch.compile(network) if compiled else network
+        x = torch.randn(shape, device=device).to(memory_format=form)
+
+        def steps() -> None:
+            for _ in range(size["steps"]):
+                with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                    maps = model(x)[1]
+                loss = torch.nn.functional.cross_entropy(logits(maps), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            synchronize()
+
+        return steps
+
+    plain, last = torch.contiguous_format, torch.channels_last
+    ways = {
+        "float32": stepper(plain, False, False),
+        "float32, channels last": stepper(last, False, False),
+        "bf16": stepper(plain, True, False),
+        "bf16, channels last": stepper(last, True, False),
+        "bf16, channels last, compiled": stepper(last, True, True),
+    }
+    begin = time.perf_counter()
+    ways["bf16, channels last, compiled"]()
+    compiling = time.perf_counter() - begin
+    seconds = alternately(ways)
+    n = size["batch"] * size["steps"]
+    return {
+        **size,
+        "images_per_second": {name: round(n / value, 1) for name, value in seconds.items()},
+        "seconds_to_compile": round(compiling - seconds["bf16, channels last, compiled"], 1),
     }
 
 
