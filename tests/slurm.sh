@@ -26,9 +26,11 @@ done
 python -c "import snakemake_executor_plugin_slurm" 2> /dev/null || fail "no snakemake-executor-plugin-slurm: make slurm installs it."
 
 stop() {
-    local daemons='^slurm|^munged' # pgrep warns of patterns longer than a name
-    pkill "$daemons" || true
-    for _ in $(seq 20); do pgrep "$daemons" > /dev/null || break; sleep 1; done
+    local daemon
+    for daemon in slurmctld slurmd munged; do
+        pkill -x "$daemon" || continue
+        for _ in $(seq 20); do pgrep -x "$daemon" > /dev/null || break; sleep 1; done
+    done
     # A configuration without a controller would slow down each later start of Snakemake.
     rm -f "$conf/slurm.conf" "$conf/gres.conf"
     rm -rf "$scratch"
