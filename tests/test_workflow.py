@@ -300,10 +300,7 @@ def test_labels_alone_end_with_boxes_and_a_table_that_says_so(workflow: Workflow
             {"source": {"root": "isic"}, "classifier": {"epochs": 0}},
             r"^isic: datasets\.mine\.classifier\.epochs: 0 is less than the minimum of 1$",
         ),
-        (
-            None,
-            r"results/mine: no such data set; the configuration has birds, cub, imagenet\. Add yours",
-        ),
+        (None, r"results/mine: no such data set; .* has birds, cub, imagenet\. Add yours"),
     ],
     ids=["root", "weights", "setting", "data set"],
 )
