@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The workflow on a real SLURM of one machine, started here and stopped again: `make slurm`. The machine pretends to be
-# two nodes with a GPU each.
+# two nodes with a GPU each; all but one training is for the first, whose cores they share.
 #
 # As root on Debian or Ubuntu, nothing else using SLURM:
 #   apt-get install --no-install-recommends munge slurmctld slurmd slurm-client
@@ -71,8 +71,9 @@ SlurmdLogFile=$scratch/slurmd.%n.log
 SlurmctldPidFile=$scratch/slurmctld.pid
 SlurmdPidFile=$scratch/slurmd.%n.pid
 NodeName=node[1-2] NodeHostname=$host NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=$cpus RealMemory=$memory Gres=gpu:1 State=UNKNOWN
-PartitionName=cpu Nodes=node[1-2] Default=YES State=UP
-PartitionName=gpu Nodes=node[1-2] State=UP
+PartitionName=cpu Nodes=node1 Default=YES State=UP
+PartitionName=gpu Nodes=node1 State=UP
+PartitionName=both Nodes=node[1-2] State=UP
 EOF
 echo "Name=gpu File=$scratch/gpu0" > "$conf/gres.conf"
 mkdir -p /run/munge && chown munge: /run/munge
@@ -81,7 +82,7 @@ runuser -u munge -- munged --force
 slurmctld -c
 slurmd -N node1
 slurmd -N node2
-idle() { [ "$(sinfo -h -N -p cpu -o %t | grep -c idle)" = 2 ]; }
+idle() { [ "$(sinfo -h -N -p both -o %t | grep -c idle)" = 2 ]; }
 for _ in $(seq 60); do idle && break; sleep 1; done
 idle || { tail "$scratch"/*.log; fail "the nodes did not become idle."; }
 
@@ -129,7 +130,7 @@ nodes() {
     echo "datasets: {birds: {gpus: 2, classifier: {$slowly}}}" > "$scratch/two.yaml"
     local torchrun="torchrun --nnodes 2 --nproc-per-node 1 --rdzv-id \$SLURM_JOB_ID --rdzv-backend c10d"
     torchrun="$torchrun --rdzv-endpoint 127.0.0.1:29531 --no-python "
-    run classifier:nodes=2 classifier:tasks=2 classifier:tasks_per_gpu=0 classifier:mpi=srun \
+    run classifier:slurm_partition=both classifier:nodes=2 classifier:tasks=2 classifier:tasks_per_gpu=0 classifier:mpi=srun \
         classifier:launch="'srun --nodes 2 --ntasks 2 --ntasks-per-node 1 $torchrun'" \
         --configfile "$scratch/two.yaml" -- "$network/classifier.safetensors"
     grep -q "2 processes on 2 nodes" "$scratch/run/results/birds/logs/lambda~0_seed~8/classifier.log" \
