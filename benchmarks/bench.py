@@ -1,4 +1,4 @@
-"""Speed and memory, each figure a ratio of two ways in one run on one machine.
+"""Speed and memory: ratios of two ways in one run on one machine, and rates for plan.py.
 
     python benchmarks/bench.py [NAME …] --output benchmarks/MACHINE.json
 

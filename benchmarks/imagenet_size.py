@@ -5,7 +5,7 @@
 
 1,000 classes, two training images and one validation image each, as ILSVRC2012_img_train,
 ILSVRC2012_img_val and ILSVRC2012_bbox_val_v3 unpack. The workflow runs on it from config.yaml with
-only the root changed, and what further --configfile say; torchvision's weights are replaced by
+no change but what the files given as --settings say; torchvision's weights are replaced by
 random ones where results/weights/ in FOLDER has none. The figures in the tables mean nothing.
 """
 
