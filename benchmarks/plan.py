@@ -5,8 +5,8 @@
     python benchmarks/plan.py cub --images 5994 5794 --rates MACHINE.json
 
 The jobs are those that a dry run of the workflow counts, with config.yaml and further --configfile.
-`--rate train_classifier=900` puts another rate (images/s) in the place of a measured one, to see what it would
-mean; the table then says so.
+`--rate train_classifier=900` puts another rate (images/s) in the place of a measured one, to see
+what it would mean; the table then says so.
 """
 
 from __future__ import annotations
