@@ -19,6 +19,7 @@ include: "rules/recognizer.smk"
 include: "rules/evaluation.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/predictions.smk"
 include: "rules/report.smk"
 
 

@@ -8,18 +8,52 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
+from typer.core import TyperGroup
 
 from isic.errors import InputError
 
+PEOPLE = ("init", "check", "predict", "export")
+
+
+class Commands(TyperGroup):
+    """The list of commands: what people use first, each with its whole first line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*PEOPLE, *(name for name in self.commands if name not in PEOPLE)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        for title, part in (
+            ("Commands", names[: len(PEOPLE)]),
+            ("Stages, in the order of the workflow", names[len(PEOPLE) :]),
+        ):
+            with formatter.section(title):
+                rows = [(name, self.commands[name].get_short_help_str(200)) for name in part]
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="isic",
-    help="ISIC: boxes and masks from image labels alone (Wei et al., ECCV 2022). "
-    "Each command is one stage of the workflow and can be run by hand.",
+    cls=Commands,
+    help="""ISIC: boxes and masks from image labels alone (Wei et al., ECCV 2022).
+
+    \b
+    From labelled folders to boxes:
+      isic init PHOTOS                       look at the folders, write photos.yaml
+      snakemake --cores 4 results/photos/predictions/boxes.csv --configfile photos.yaml
+      isic export coco results/photos/predictions photos.json
+      isic predict results/photos/model.safetensors NEW_PHOTOS
+
+    The other commands are the stages of the workflow, each of which can be run by hand. Exit
+    status: 0 done, 1 bad input or settings, 2 wrong options, 3 done but for some images that
+    cannot be read.""",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,6 +82,183 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Resize = Annotated[int, typer.Option(min=32, help="R: side of the resized image, pixels.")]
 Tested = Annotated[bool, typer.Option("--tested", help="Only the images that get boxes.")]
 TensorBoard = Annotated[Path | None, typer.Option(help="Folder for TensorBoard; none: no file.")]
+
+
+@app.command()
+def init(
+    root: Annotated[Path, typer.Argument(help="Folder of class folders: CLASS/*.jpg.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Settings file to write. [default: FOLDER.yaml]")
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="torchvision's name. [default: resnet50, without a GPU mobilenet_v2]"),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="torchvision's name or a file. [default: the backbone's, ImageNet]"),
+    ] = None,
+) -> None:
+    """Look at a folder of labelled images, and write settings for it.
+
+    The classes are its folders, all images for training, or those of its folders train and test.
+    Boxes are not needed; a boxes.csv serves for scoring. Nothing in the folder is changed.
+    """
+    import torch
+
+    from isic.artifacts import atomic
+    from isic.data.folder import index_folder
+    from isic.survey import dataset_name, pretrained, report, settings_file, survey
+
+    name = dataset_name(root)
+    output = output or Path(f"{name}.yaml")
+    if output.exists():
+        raise InputError(f"{output}: is there already. Delete it, or name another with --output.")
+    table, boxes, skipped = index_folder(root, "skip", workers=os.cpu_count() or 1)
+    found = survey(root, table, len(boxes), skipped)
+    gpu = torch.cuda.is_available()
+    backbone = backbone or ("resnet50" if gpu else "mobilenet_v2")
+    weights = weights or pretrained(backbone)
+    with atomic(output) as part:
+        part.write_text(settings_file(found, name, gpu, backbone, weights), encoding="utf-8")
+    print("\n".join(report(found)))
+    snakemake = f"snakemake --cores {os.cpu_count()} results/{name}"
+    print(
+        f"\nwritten: {output}\n\n"
+        "Next, in the folder of the Snakefile: train, and localise the objects of every image,\n"
+        f"  {snakemake}/predictions/boxes.csv --configfile {shlex.quote(str(output))}\n"
+        "or only as far as the pseudo-masks, to look at them before the segmenter is trained:\n"
+        f"  {snakemake}/check.html --configfile {shlex.quote(str(output))}"
+    )
+
+
+@app.command()
+def check(
+    run: Annotated[
+        Path, typer.Argument(help="Run with pseudo-masks: results/DATASET/lambda~1.0_….")
+    ],
+    output: Annotated[
+        Path | None, typer.Argument(help="HTML file to write. [default: RUN/check.html]")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Images of a kind, a class.")] = 4,
+) -> None:
+    """Contact sheets of the pseudo-masks, by class, before the segmenter is trained on them.
+
+    The best, typical and worst masks of each class, one image cut at several thresholds, and
+    warnings: empty masks, masks over the whole image, a direction unlike the other classes'.
+    """
+    from isic.artifacts import atomic
+    from isic.check import check_page
+
+    output = output or run / "check.html"
+    page, warnings = check_page(run, examples)
+    with atomic(output) as part:
+        part.write_text(page, encoding="utf-8")
+    for warning in warnings:
+        print(f"warning: {warning}")
+    print(f"written: {output}")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="results/DATASET/model.safetensors.")],
+    images: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("predictions"),
+    all_objects: Annotated[
+        bool, typer.Option("--all-objects", help="Every object, not only the largest.")
+    ] = False,
+    min_area: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Least area of an object, share of the image."),
+    ] = 0.01,
+    masks: Annotated[bool, typer.Option(help="Write masks as PNG.")] = True,
+    overlays: Annotated[bool, typer.Option(help="Write images with boxes drawn on them.")] = True,
+    classes: Annotated[bool, typer.Option(help="Name each image's class.")] = True,
+    index: Annotated[
+        Path | None,
+        typer.Option(help="index.csv: only its images, which lie below IMAGES, a folder; "
+                     "their labels are the classes."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Put boxes and masks on the objects in new images.
+
+    Writes boxes.csv (a row an object: box in pixels of the upright image, x1 and y1 exclusive, and
+    its confidence), images.csv (a row an image), masks/, overlays/. JPEG, PNG, WebP, TIFF, BMP,
+    GIF and PPM of any size, mode and orientation are read. A file that cannot be read is reported,
+    the rest goes on, and the exit status is 3.
+    """
+    from isic.artifacts import provenance
+    from isic.data.index import read_index
+    from isic.localizer import Localizer
+    from isic.predictions import Asked, common_root, find_images, predict
+
+    problems: dict[str, str] = {}
+    labels = None
+    if index is not None:
+        if len(images) != 1 or not Path(images[0]).is_dir():
+            raise InputError("predict --index: IMAGES is the one folder that the index is of.")
+        table = read_index(index)
+        root, ids, labels = Path(images[0]), list(table["image_id"]), list(table["class"])
+    else:
+        files, problems = find_images(images)
+        if not files:
+            what, reason = next(iter(problems.items()))
+            raise InputError(f"{what}: {reason}. Name image files, folders or globs.")
+        root = common_root(files)
+        ids = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
+    asked = Asked(all_objects, min_area, masks, overlays, classes)
+    metadata = provenance(vars(asked), [model])
+    localizer = Localizer.load(model)
+    found = predict(
+        localizer, root, ids, output, asked, problems=problems, labels=labels, metadata=metadata
+    )
+    bad = found[found["problem"].notna()]
+    seen = found[found["problem"].isna()]
+    nothing = seen[seen["objects"] == 0]
+    for name, reason in problems.items():
+        print(f"isic: {name}: {reason}", file=sys.stderr)
+    print(
+        f"{seen['objects'].sum()} objects in {len(seen)} images"
+        f"{f', nothing in {len(nothing)} of them' if len(nothing) else ''}: {output / 'boxes.csv'}"
+    )
+    if len(bad):
+        print(f"isic: {len(bad)} could not be read: {output / 'images.csv'}", file=sys.stderr)
+        raise typer.Exit(3)
+
+
+@app.command()
+def export(
+    format: Annotated[
+        str, typer.Argument(help="coco, voc or yolo: of predictions; onnx: of a model.")
+    ],
+    source: Annotated[Path, typer.Argument(help="Folder that predict wrote, or the model.")],
+    output: Annotated[Path, typer.Argument(help="File (coco, onnx) or folder (voc, yolo).")],
+    masks: Annotated[bool, typer.Option(help="coco: with masks, as RLE.")] = True,
+) -> None:
+    """Write predictions as COCO, Pascal VOC or YOLO, or a model as ONNX.
+
+    coco: one JSON file, boxes and RLE masks. voc: Annotations/*.xml. yolo: labels/*.txt, links to
+    the images and data.yaml. CSV is what predict itself writes. onnx: the segmenter, images of any
+    number and size in, its map out, checked against torch.
+    """
+    if format not in ("coco", "voc", "yolo", "onnx"):
+        raise InputError(f"{format}: is no format of isic export: coco, voc, yolo or onnx.")
+    if format == "onnx":
+        from isic.models.files import load_model
+        from isic.onnx import export_onnx
+
+        difference = export_onnx(load_model(source), output)
+        print(f"written: {output}, at most {difference:.1e} from torch")
+        return
+    from isic.exports import write_coco, write_voc, write_yolo
+    from isic.predictions import read_predictions
+
+    predictions = read_predictions(source)
+    if format == "coco":
+        write_coco(predictions, output, masks)
+    else:
+        {"voc": write_voc, "yolo": write_yolo}[format](predictions, output)
+    print(f"written: {output}, {len(predictions.images)} images, {len(predictions.boxes)} objects")
 
 
 @app.command()
@@ -801,6 +1012,72 @@ def trivial(
         crop=crop,
     )
     write_json(result, output)
+
+
+@app.command()
+def model(
+    index: Index,
+    segmenter: Annotated[Path, typer.Argument(help="segmenter.safetensors.")],
+    output: Output,
+    recognizer: Annotated[
+        Path | None, typer.Option(help="Network that names the class: recognizer or classifier.")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="An object is above this, of the sigmoid.")
+    ] = 0.7,
+    resize: Resize = 256,
+    crop: Crop = 224,
+    precision: Precision = "float32",
+    recognizer_resize: Annotated[int, typer.Option(min=32, help="Pixels.")] = 256,
+    recognizer_crop: Annotated[int, typer.Option(min=32, help="Pixels.")] = 224,
+    recognizer_precision: Precision = "float32",
+) -> None:
+    """Put all that `isic predict` needs into one file."""
+    from isic.artifacts import provenance
+    from isic.data.index import classes, read_index
+    from isic.models.files import save_model
+
+    settings = {"threshold": threshold, "resize": resize, "crop": crop, "precision": precision}
+    settings["recognizer"] = {
+        "resize": recognizer_resize,
+        "crop": recognizer_crop,
+        "precision": recognizer_precision,
+    }
+    inputs = [path for path in (index, segmenter, recognizer) if path is not None]
+    metadata = provenance(settings, inputs)
+    metadata.pop("settings")  # they stand in the model by themselves
+    save_model(output, segmenter, recognizer, settings, classes(read_index(index)), metadata)
+
+
+@app.command()
+def risk_coverage(
+    index: Index,
+    truth: Truth,
+    boxes: Annotated[Path, typer.Argument(help="boxes.csv that `isic predict` wrote.")],
+    output: Annotated[Path, typer.Argument(help="CSV to write.")],
+    figure: Annotated[Path, typer.Argument(help="PNG to write.")],
+) -> None:
+    """How much the confidence is worth: misses among the most confident images, by their share."""
+    import pandas as pd
+
+    from isic.artifacts import write_csv
+    from isic.data.index import read_index, read_truth
+    from isic.figures import risk_coverage as draw
+    from isic.figures import save
+    from isic.trust import confidence_and_hits, halves
+    from isic.trust import risk_coverage as curve
+
+    found = pd.read_csv(boxes, dtype={"image_id": str, "class": str}, keep_default_na=False)
+    curves = {}
+    for split, part in confidence_and_hits(read_index(index), read_truth(truth), found).items():
+        curves[split] = curve(*part)
+        more, less = halves(*part)
+        print(
+            f"{split}: {part[1].mean():.1%} of {len(part[1])} images hit; "
+            f"{more:.1%} of the more confident half, {less:.1%} of the rest"
+        )
+    write_csv(pd.concat([c.assign(split=split) for split, c in curves.items()]), output)
+    save(draw(curves), figure)
 
 
 @app.command()

@@ -3,9 +3,9 @@
 The code of a stage is its command in `isic/cli.py`, with the definitions there that the command
 uses, and all `isic` modules that it imports, directly or not, with the data files that they name.
 They are found without being run, in the syntax trees, and what does not run is left out: comments,
-docstrings, help texts. So a comment reruns nothing, an edit in `isic/nmf.py` reruns the stages that
-use it, and a new command none. Snakemake does not see inside a package by itself. Imports must be
-absolute and written out.
+docstrings, help texts, imports for type checkers. So a comment reruns nothing, an edit in
+`isic/nmf.py` reruns the stages that use it, and a new command none. Snakemake does not see inside a
+package by itself. Imports must be absolute and written out.
 """
 
 from __future__ import annotations
@@ -150,7 +150,13 @@ def _module_text(module: str) -> str:
 
 
 class _OnlyWhatRuns(ast.NodeTransformer):
-    """Takes docstrings and the help texts of options out of a tree."""
+    """Takes docstrings, help texts of options and `if TYPE_CHECKING` out of a tree."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        match node.test:
+            case ast.Name(id="TYPE_CHECKING"):
+                return None
+        return self.generic_visit(node)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

@@ -1,8 +1,8 @@
 """The paper's figures, drawn from this run.
 
 Figure 4c, which classes look alike; 4d and 4e, the losses by epoch; 5, maps and boxes beside each
-other; 6, similar classes in pictures. No pyplot and no global state; the font comes with
-matplotlib: the same input, the same picture.
+other; 6, similar classes in pictures; and one of our own, risk and coverage. No pyplot and no
+global state; the font comes with matplotlib: the same input, the same picture.
 """
 
 from __future__ import annotations
@@ -406,6 +406,25 @@ def similar_classes(
             style = TEXT | {"ha": "center", "va": "top", "xytext": (0, -72 * GAP / 2)}
             axes.annotate(captions[i], **place, **style)
         y -= room
+    return figure
+
+
+def risk_coverage(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Share of misses among the most confident images, by the share of the images kept.
+
+    Args:
+        curves: by split, `coverage` and `risk`, see `isic.trust.risk_coverage`.
+    """
+    figure = Figure((5.6, 3.8), dpi=120, facecolor="white")
+    axes = figure.add_axes((0.13, 0.14, 0.83, 0.8))
+    for split, curve in curves.items():
+        axes.plot(100 * curve["coverage"], 100 * curve["risk"], label=f"{split} images")
+        axes.axhline(100 * curve["risk"].iloc[-1], color="0.75", linewidth=0.8, zorder=0)
+    axes.set(xlim=(0, 100), ylim=(0, None))
+    axes.set_xlabel("images kept, the most confident first (%)", **TEXT)
+    axes.set_ylabel("of them with IoU ≤ 0.5 (%)", **TEXT)
+    axes.legend(frameon=False, prop=FontProperties(family=TEXT["family"], size=TEXT["size"]))
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

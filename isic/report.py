@@ -25,6 +25,7 @@ from isic.artifacts import open_hdf5
 from isic.data.index import classes, evaluated, read_index, read_truth
 from isic.scores import NOTHING
 from isic.tables import compact, read_table
+from isic.trust import MANY, WHOLE
 
 TABLES = {
     "table1": "Table 1: localisation",
@@ -36,8 +37,6 @@ PACKAGES = (
     *("isic", "snakemake", "torch", "torchvision", "numpy"),
     *("scikit-learn", "h5py", "pandas", "pillow"),
 )
-WHOLE = 0.95  # object share above which a pseudo-mask says nothing but "all of it"
-MANY = 0.05  # share of such masks, or of empty ones, that is worth a warning
 NONE = "-"  # as in the tables
 
 LEFT_OUT, WARNING = "left out, cannot be read:", "warning:"

@@ -592,6 +592,58 @@ def figure_options(wildcards):
     return " ".join(options({"run": column}) for column in columns)
 
 
+# What people use
+
+
+def model_arm(wildcards):
+    """The arm whose segmenter the model has, and whose pseudo-masks are looked at."""
+    return arm(wildcards, first_seed(wildcards))
+
+
+def of_model(pattern):
+    """Function that gives the files of that arm, of all shards if it has any."""
+
+    def files(wildcards):
+        count = settings(wildcards)["features"]["shards"]
+        names = {"dataset": wildcards.dataset, "arm": model_arm(wildcards)}
+        return list(dict.fromkeys(expand(pattern, **names, shard=range(count))))
+
+    return files
+
+
+def checked_features(wildcards):
+    """Feature maps, to cut an image at several thresholds, where they are kept."""
+    if settings(wildcards)["features"]["on_disk"] is not None:
+        return []
+    return of_model(rules.features.output.features)(wildcards)
+
+
+def model_folder(wildcards):
+    return f"results/{wildcards.dataset}/{model_arm(wildcards)}"
+
+
+def model_recognizer(wildcards):
+    """The recognizer, or, where the settings name none, the classifier: it is there already."""
+    if settings(wildcards)["recognizer"]["backbone"]:
+        return expand(rules.recognizer.output.network, dataset=wildcards.dataset)
+    return of_model(rules.classifier.output.network)(wildcards)
+
+
+def model_options(wildcards):
+    own = settings(wildcards)
+    named = "recognizer" if own["recognizer"]["backbone"] else "classifier"
+    seen = {**topk_view(wildcards), "precision": own[named]["precision"]}
+    values = {
+        "threshold": own["boxes"]["segmenter"],
+        "resize": own["images"]["resize"],
+        "crop": own["images"]["crop"],
+        "precision": own["segmenter"]["precision"],
+    }
+    for name in ("resize", "crop", "precision"):
+        values[f"recognizer_{name}"] = seen[name]
+    return options(values)
+
+
 # Report
 
 

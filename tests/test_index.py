@@ -147,7 +147,10 @@ def test_a_class_that_loses_its_training_images_is_refused(root: Path) -> None:
 
 def test_layout(root: Path, tmp_path: Path) -> None:
     refused(tmp_path / "nothing", "nothing: no such folder", "train/CLASS/*.jpg")
-    refused(root / "train", "has no folder train", "it holds 007, NA", "train/CLASS/*.jpg")
+    refused(root / "train/NA", "no class folders", "it holds no folders", "train/CLASS/*.jpg")
+    (root / "train").rename(root / "valid")
+    refused(root, "nor a folder train", "it holds test, valid")
+    (root / "valid").rename(root / "train")
     (root / "train/empty").mkdir()
     refused(root, "class 'empty'", "no training image")
     (root / "train/empty").rmdir()

@@ -1,4 +1,4 @@
-"""A user's data set: train/CLASS/*.jpg, optionally test/CLASS/*.jpg and boxes.csv."""
+"""A user's data set: CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg; maybe boxes.csv."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isic.data.index import check_classes, check_unreadable, classes, measure_im
 from isic.data.listing import SPLITS, visible
 from isic.errors import InputError
 
-LAYOUT = "train/CLASS/*.jpg, and optionally test/CLASS/*.jpg and boxes.csv"
+LAYOUT = "CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg, and optionally boxes.csv"
 BOX_COLUMNS = ("split", "class", "file", "width", "height", "xmin", "ymin", "xmax", "ymax")
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,12 @@ def index_folder(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Index a folder of class folders, decoding every image once.
 
-    Without a folder `test` the index has training images only; without boxes.csv the truth is
-    empty. Hidden files are ignored; other files that are no images by name are counted in the log.
+    Without a folder `test` the index has training images only, without a folder `train` the folder
+    itself holds the classes, all images for training; without boxes.csv the truth is empty. Hidden
+    files are ignored; other files that are no images by name are counted in the log.
 
     Args:
-        root: folder that holds `train`.
+        root: folder that holds `train`, or the class folders.
         unreadable: `error`, or `skip` to leave out images that cannot be decoded.
         workers: threads; the result does not depend on it.
 
@@ -55,14 +56,19 @@ def list_folder(root: Path) -> pd.DataFrame:
     """Image files by name, in index order: columns image_id, split, class (str)."""
     if not root.is_dir():
         raise InputError(f"{root}: no such folder. Set root to the folder that holds {LAYOUT}.")
-    if not (root / "train").is_dir():
-        folders = [entry.name for entry in visible(root) if entry.is_dir()]
+    folders = _class_folders(root)
+    if "train" in folders:
+        places = {split: root / split for split in SPLITS}
+    elif "test" not in folders and any(_image_names(root / name) for name in folders):
+        places = {"train": root}
+    else:
         found = f"it holds {', '.join(folders[:3])}{', …' * (len(folders) > 3)}"
         raise InputError(
-            f"{root}: has no folder train ({found if folders else 'it holds no folders'}). "
-            f"Expected {LAYOUT}: move the class folders into {root / 'train'}."
+            f"{root}: no class folders with images in it, nor a folder train "
+            f"({found if folders else 'it holds no folders'}). Expected {LAYOUT}."
         )
-    names = {split: _class_folders(root / split) for split in SPLITS}
+    names = {split: _class_folders(place) for split, place in places.items()}
+    names.setdefault("test", [])
     unknown = [name for name in names["test"] if name not in names["train"]]
     if unknown:
         raise InputError(
@@ -70,13 +76,12 @@ def list_folder(root: Path) -> pd.DataFrame:
             f"{root / 'train'}. Add training images of it, or remove the folder."
         )
     rows, others = [], 0
-    for split in SPLITS:
+    for split, place in places.items():
         for name in names[split]:
-            for entry in visible(root / split / name):
-                if Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir():
-                    rows.append((f"{split}/{name}/{entry.name}", split, name))
-                else:
-                    others += 1
+            found = _image_names(place / name)
+            folder = (place / name).relative_to(root).as_posix()
+            rows += [(f"{folder}/{file}", split, name) for file in found]
+            others += len(visible(place / name)) - len(found)
     if others:
         log.warning("%s: left out %d files and folders that are no images by name", root, others)
     for image_id, *_ in rows:
@@ -91,6 +96,15 @@ def list_folder(root: Path) -> pd.DataFrame:
 
 def _class_folders(folder: Path) -> list[str]:
     return [entry.name for entry in visible(folder) if entry.is_dir()]
+
+
+def _image_names(folder: Path) -> list[str]:
+    """Names in a folder that end as those of images do."""
+    return [
+        entry.name
+        for entry in visible(folder)
+        if Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir()
+    ]
 
 
 def read_boxes(root: Path, image_ids: set[str]) -> pd.DataFrame:
@@ -116,8 +130,11 @@ def read_boxes(root: Path, image_ids: set[str]) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error}). Save it as CSV in UTF-8.") from error
     records = []
+    flat = not (root / "train").is_dir()
     for line, row in rows:
-        image_id = f"{row['split']}/{row['class']}/{row['file']}"
+        image_id = f"{row['class']}/{row['file']}"
+        if not flat or row["split"] != "train":
+            image_id = f"{row['split']}/{image_id}"
         if image_id not in image_ids:
             raise InputError(
                 f"{path}, line {line}: there is no image {image_id}. "
