@@ -167,7 +167,8 @@ def write_yolo(predictions: Predictions, folder: Path) -> None:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.abspath(predictions.root / image.image_id))
-        splits.add(image.image_id.partition("/")[0])
+        parts = image.image_id.split("/")
+        splits.add(parts[0] if len(parts) > 2 else "")  # a class may be called `train`, too
     split = splits == {"train", "test"}
     data = {
         "path": os.path.abspath(folder),

@@ -57,9 +57,9 @@ def list_folder(root: Path) -> pd.DataFrame:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder. Set root to the folder that holds {LAYOUT}.")
     folders = _class_folders(root)
-    if "train" in folders:
+    if has_splits(root):
         places = {split: root / split for split in SPLITS}
-    elif "test" not in folders and any(_image_names(root / name) for name in folders):
+    elif any(_image_names(root / name) for name in folders):
         places = {"train": root}
     else:
         found = f"it holds {', '.join(folders[:3])}{', …' * (len(folders) > 3)}"
@@ -92,6 +92,11 @@ def list_folder(root: Path) -> pd.DataFrame:
     listing = pd.DataFrame(rows, columns=["image_id", "split", "class"])
     check_classes(root, listing, names["train"])
     return listing
+
+
+def has_splits(root: Path) -> bool:
+    """Whether a folder `train` holds class folders; it may also be a class, of trains."""
+    return bool(_class_folders(root / "train"))
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -130,7 +135,7 @@ def read_boxes(root: Path, image_ids: set[str]) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error}). Save it as CSV in UTF-8.") from error
     records = []
-    flat = not (root / "train").is_dir()
+    flat = not has_splits(root)
     for line, row in rows:
         image_id = f"{row['class']}/{row['file']}"
         if not flat or row["split"] != "train":
