@@ -2,9 +2,9 @@
 
     python benchmarks/bench.py [NAME …] --output benchmarks/MACHINE.json
 
-Names: loader, batches, training, nmf, inference, variants, rates, start, demo; all by default. They
-run one after the other, on a machine that does nothing else; figures of the same name in the output
-are replaced. benchmarks/README.md says what was found.
+Names: loader, batches, training, nmf, inference, predict, variants, rates, start, demo; all by
+default. They run one after the other, on a machine that does nothing else; figures of the same name
+in the output are replaced. benchmarks/README.md says what was found.
 """
 
 from __future__ import annotations
@@ -444,6 +444,56 @@ def inference(scratch: Path) -> dict:
         "images_per_second_isic": round(n / seconds["isic"], 1),
         "overhead": round(seconds["isic"] / seconds["bare"] - 1, 4),
     }
+
+
+@benchmark
+def predict(scratch: Path) -> dict:
+    """`isic.Localizer` from JPEG files to boxes against the segmenter on a resident batch."""
+    import contextlib
+    import io
+
+    import torch
+
+    from isic import Localizer
+    from isic.devices import pick_device
+    from isic.models.files import Model
+    from isic.models.fusion import FusionNetwork
+    from isic.predictions import Asked
+    from isic.predictions import predict as write
+
+    device, batch = pick_device(), 32
+    n = 6 * batch if device.type == "cpu" else 60 * batch
+    photographs(scratch / "photographs", 3, n, 500)
+    files = sorted((scratch / "photographs/train").rglob("*.jpg"))
+    ids = [str(path.relative_to(scratch)) for path in files]
+    found = {}
+    for backbone, resize, side in (("resnet50", 256, 225), ("mobilenet_v2", 192, 161)):
+        network = FusionNetwork(backbone, None, channels=128, outputs=1).eval()
+        settings = {"resize": resize, "crop": side, "threshold": 0.5, "precision": "bf16"}
+        localizer = Localizer(Model(network, None, settings, [], {}), device)
+        x = torch.rand(batch, 3, side, side, device=device)
+        x = x.contiguous(memory_format=torch.channels_last)
+
+        @torch.inference_mode()
+        def bare(network=network, x=x) -> None:
+            with torch.autocast(device.type, torch.bfloat16):
+                for _ in range(len(files) // batch):
+                    network(x)
+            synchronize()
+
+        def boxes(localizer=localizer) -> None:
+            for image in localizer.stream(files):
+                image.boxes  # noqa: B018, the object is looked for when it is asked for
+
+        def masks(localizer=localizer) -> None:
+            with contextlib.redirect_stderr(io.StringIO()):
+                write(localizer, scratch, ids, scratch / "out", Asked(overlays=False))
+
+        seconds = alternately({"bare": bare, "boxes": boxes, "masks": masks})
+        rate = {name: round(len(files) / value, 1) for name, value in seconds.items()}
+        found[backbone] = {"side": side, "images_per_second": rate}
+        found[backbone]["boxes_over_bare"] = round(rate["boxes"] / rate["bare"], 3)
+    return {"files": len(files), "jpeg": "500 pixels", **found}
 
 
 @benchmark

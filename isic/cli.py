@@ -168,9 +168,13 @@ def predict(
         bool, typer.Option("--all-objects", help="Every object, not only the largest.")
     ] = False,
     min_area: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Least area of an object, share of the image."),
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Least area of an object, share of the image. [default: 0.01 with --all-objects]",
+        ),
+    ] = None,
     masks: Annotated[bool, typer.Option(help="Write masks as PNG.")] = True,
     overlays: Annotated[bool, typer.Option(help="Write images with boxes drawn on them.")] = True,
     classes: Annotated[bool, typer.Option(help="Name each image's class.")] = True,
@@ -206,6 +210,8 @@ def predict(
             raise InputError(f"{what}: {reason}. Name image files, folders or globs.")
         root = common_root(files)
         ids = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
+    if min_area is None:  # of every image one box, however small the object
+        min_area = 0.01 if all_objects else 0.0
     asked = Asked(all_objects, min_area, masks, overlays, classes)
     metadata = provenance(vars(asked), [model])
     localizer = Localizer.load(model)

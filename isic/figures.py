@@ -51,6 +51,8 @@ CURVES = ("epoch", "ce", "icfs", "intra")
 WIDTH, HEIGHT, SCALE = 11.0, 3.8, 0.8  # inches: figure, a panel's height, and left of a panel
 APART = 30  # one curve this many times as high as another: the scale is logarithmic
 
+FEWEST = 20  # images from which risk and coverage are drawn
+
 GROUPS, NEIGHBOURS = 6, 4  # rows of Figure 6, and classes beside the first
 
 
@@ -413,12 +415,14 @@ def risk_coverage(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Share of misses among the most confident images, by the share of the images kept.
 
     Args:
-        curves: by split, `coverage` and `risk`, see `isic.trust.risk_coverage`.
+        curves: by split, `coverage` and `risk`, see `isic.trust.risk_coverage`. Drawn from twenty
+            images on: with fewer, one miss more or less is all there is to see.
     """
     figure = Figure((5.6, 3.8), dpi=120, facecolor="white")
     axes = figure.add_axes((0.13, 0.14, 0.83, 0.8))
     for split, curve in curves.items():
-        axes.plot(100 * curve["coverage"], 100 * curve["risk"], label=f"{split} images")
+        drawn = curve[curve["kept"] >= min(FEWEST, curve["kept"].max())]
+        axes.plot(100 * drawn["coverage"], 100 * drawn["risk"], label=f"{split} images")
         axes.axhline(100 * curve["risk"].iloc[-1], color="0.75", linewidth=0.8, zorder=0)
     axes.set(xlim=(0, 100), ylim=(0, None))
     axes.set_xlabel("images kept, the most confident first (%)", **TEXT)

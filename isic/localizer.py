@@ -6,7 +6,7 @@
     for image in localizer(["a.jpg", "b.jpg"]):
         print(image.boxes, image.confidence)
 
-Images are decoded and resized in threads while the network works on those before.
+Images are decoded and resized in threads, on a GPU while the network works on those before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from PIL import Image
 from torch import Tensor
 
 from isic.data.batches import normalised
-from isic.data.image import contents, decode_small, in_order, to_rgb, upright
+from isic.data.encoded import ahead
+from isic.data.image import contents, decode_small, to_rgb, upright
 from isic.devices import pick_device
 from isic.errors import InputError
 from isic.models.files import Model, load_model
@@ -181,7 +182,6 @@ class Localizer:
             "min_area": min_area,
         }
         named = classes and self.model.recognizer is not None
-        workers = os.cpu_count() or 1
 
         def prepare(source: Source) -> _Seen | InputError:
             try:
@@ -189,13 +189,23 @@ class Localizer:
             except InputError as error:
                 return error
 
-        with ThreadPoolExecutor(workers) as pool:
-            waiting = max(2 * batch_size, 2 * workers)
-            prepared = in_order(prepare, images, pool, waiting)
-            while batch := list(islice(prepared, batch_size)):
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            sources = iter(images)
+            batches = iter(lambda: list(islice(sources, batch_size)), [])
+
+            def decoded(batch: list[Source]) -> list[_Seen | InputError]:
+                return list(pool.map(prepare, batch))
+
+            # Not ahead of a network on the CPU: it uses all cores, and threads beside it delay it
+            # by more than they do.
+            on_cpu = self.device.type == "cpu"
+            for batch in map(decoded, batches) if on_cpu else ahead(decoded, batches):
                 readable = [seen for seen in batch if isinstance(seen, _Seen)]
-                found = iter(self._localized(readable, named, options) if readable else ())
-                yield from (next(found) if isinstance(seen, _Seen) else seen for seen in batch)
+                found = list(self._localized(readable, named, options)) if readable else []
+                list(pool.map(len, found))  # looks for the objects, in threads
+                localized = iter(found)
+                for seen in batch:
+                    yield next(localized) if isinstance(seen, _Seen) else seen
 
     def _localized(
         self, batch: Sequence[_Seen], named: bool, options: dict[str, Any]

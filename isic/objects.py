@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from isic.boxes import View, components, from_view
 from isic.interpolation import upsample
@@ -16,6 +17,7 @@ from isic.interpolation import upsample
 # Confidence compares an object as a low and as a high cut of the sigmoid show it. Chosen on the
 # training images of two data sets (docs/results.md).
 LOW, HIGH = 0.3, 0.9
+EIGHT = np.ones((3, 3), int)  # what connects: pixels that touch, also at corners
 MOST = 255  # objects of an image: a mask file has a byte a pixel
 
 
@@ -24,8 +26,9 @@ class Objects(NamedTuple):
 
     boxes: np.ndarray  # (k, 4) float64 x0, y0, x1, y1, pixels of the image, x1 and y1 exclusive
     confidence: np.ndarray  # (k,) float64 in 0 … 1
-    labels: np.ndarray  # (s, s) int32 in the view: 1 … k in an object, k + 1 … elsewhere above cut
     map: np.ndarray  # (s, s) float32, the map in the view
+    labels: np.ndarray  # (s, s) int, its components above the cut, 0 below
+    ids: np.ndarray  # (k,) int, the label of each object
 
 
 def find_objects(
@@ -55,15 +58,14 @@ def find_objects(
     order = np.argsort(-found.area, kind="stable")
     chosen = order if all_objects else order[:1]
     chosen = chosen[found.area[chosen] >= min_area * side**2][:MOST]
-    rank = np.zeros(len(order) + 1, np.int32)  # by component's label; 0 stays clear
-    rank[order + 1] = np.arange(1, len(order) + 1)
-    labels = rank[found.labels[0]]
+    labels, ids = found.labels[0], chosen + 1
     sizes = np.tile(np.array(size, float), (len(chosen), 1))
     return Objects(
         boxes=from_view(found.boxes[chosen], sizes, View(side)),
-        confidence=np.array([_confidence(full[0], labels, k + 1) for k in range(len(chosen))]),
-        labels=labels,
+        confidence=np.array([_confidence(full[0], labels, label) for label in ids]),
         map=full[0],
+        labels=labels,
+        ids=ids,
     )
 
 
@@ -74,9 +76,11 @@ def _confidence(full: np.ndarray, labels: np.ndarray, label: int) -> float:
     other object.
     """
     object_ = labels == label
-    low = components(((full > LOW) & (labels == 0) | object_)[None])
-    around = low.area[low.labels[0][object_][0] - 1]
-    return float((object_ & (full > HIGH)).sum() / around)
+    free = full > LOW
+    free &= labels == 0
+    around, _ = ndimage.label(free | object_, EIGHT)
+    held = around.ravel()[object_.argmax()]
+    return np.count_nonzero(full[object_] > HIGH) / np.count_nonzero(around == held)
 
 
 def pixel_mask(
@@ -97,7 +101,7 @@ def pixel_mask(
     mask = np.zeros((height, width), bool)
     x0, y0, x1, y1 = pixel_box(objects.boxes[number], size)
     # The other objects' slopes would reach over the border between them.
-    own = (objects.labels == 0) | (objects.labels == number + 1)
+    own = (objects.labels == 0) | (objects.labels == objects.ids[number])
     side = len(objects.labels)
     region = np.array([x0 / width, y0 / height, x1 / width, y1 / height]) * side
     values = Image.fromarray(np.where(own, objects.map, np.float32(0)))
@@ -108,7 +112,8 @@ def pixel_mask(
 
 
 def pixel_box(box: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """A box rounded outwards to whole pixels, within an image of width and height `size`."""
-    x0, y0 = np.floor(box[:2] + 1e-9).astype(int)
-    x1, y1 = np.ceil(box[2:] - 1e-9).astype(int)
-    return max(x0, 0), max(y0, 0), min(max(x1, x0 + 1), size[0]), min(max(y1, y0 + 1), size[1])
+    """A box rounded outwards to whole pixels, at least one, in an image of width and height
+    `size`."""
+    low = np.floor(box[:2] + 1e-9).clip(0, np.array(size) - 1).astype(int)
+    high = np.ceil(box[2:] - 1e-9).clip(low + 1, size).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

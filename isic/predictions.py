@@ -39,8 +39,10 @@ BOX_COLUMNS += ["class", "probability", "width", "height"]
 OURS = ("images.csv", "boxes.csv", "masks", "overlays", "predictions.json")
 OVERLAY = 1024  # longer side of an overlay, pixels
 # Colours that are told apart by eye on photographs and by most colour-blind people (Okabe, Ito).
-COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0))
-COLOURS += ((204, 121, 167), (0, 114, 178))
+COLOURS = (
+    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0)),
+    *((204, 121, 167), (0, 114, 178)),
+)
 
 
 def find_images(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
@@ -82,8 +84,8 @@ def _images_below(folder: Path) -> list[Path]:
     files = []
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names = (name for name in sorted(names) if not name.startswith("."))
-        files += [Path(base, n) for n in names if Path(n).suffix.lower() in SUFFIXES]
+        shown = [name for name in sorted(names) if not name.startswith(".")]
+        files += [Path(base, n) for n in shown if Path(n).suffix.lower() in SUFFIXES]
     return files
 
 
@@ -201,10 +203,10 @@ def predict(
             row["class"] = image.class_name if labels is None else labels[place]
             row["probability"] = image.probability and round(image.probability, 4)
             numbered = _numbered(image) if asked.masks or asked.overlays else None
-            if asked.masks:
+            if asked.masks and numbered is not None:
                 row["mask"] = f"masks/{masks[image_id]}"
                 save_mask(numbered, part / row["mask"])
-            if asked.overlays:
+            if asked.overlays and numbered is not None:
                 target = part / "overlays" / overlays[image_id]
                 save_overlay(paths[place], image, numbered, row["class"], target)
             return row | {"objects": len(image)}, _box_rows(row, image, numbered)

@@ -121,13 +121,14 @@ def risk_coverage(confidence: np.ndarray, hits: np.ndarray) -> pd.DataFrame:
         hits: (n,) bool, whether its box has IoU > 0.5 with a true one.
 
     Returns:
-        Columns coverage (share of the images kept), confidence (the least that is kept), risk
+        Columns kept (images), coverage (their share), confidence (the least that is kept), risk
         (share of misses among them): a row a different confidence, falling.
     """
     order = np.argsort(-confidence, kind="stable")
     kept = np.arange(1, len(order) + 1)
     table = pd.DataFrame(
         {
+            "kept": kept,
             "coverage": kept / len(order),
             "confidence": confidence[order],
             "risk": 1 - np.cumsum(hits[order]) / kept,

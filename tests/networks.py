@@ -12,6 +12,12 @@ from isic.models.fusion import FusionNetwork, PlainNetwork
 Network = TypeVar("Network", bound=nn.Module)
 SMALL = "shufflenet_v2_x0_5"
 
+# Of the model in conftest.py.
+RESIZE, CROP = 80, 65
+CLASSES = ["007", "NA", "ä, b"]
+SETTINGS = {"resize": RESIZE, "crop": CROP, "threshold": 0.5, "precision": "float32"}
+SETTINGS["recognizer"] = {"resize": 72, "crop": 64, "precision": "float32"}
+
 
 def pictures(n: int, side: int) -> np.ndarray:
     """(n, side, side, 3) uint8: noise under coarse patches, different in each image."""

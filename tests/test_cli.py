@@ -20,8 +20,10 @@ from isic.models.files import save_network
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "h5py", "scipy", "sklearn", "PIL", "matplotlib")
 STAGES = """
-birds fetch unpack weights index images image-shard join-shards similarity classifier features
-directions masks segmenter recognizer topk maps boxes scores trivial table1 ablation
+init check predict export birds fetch unpack weights index images image-shard join-shards
+similarity classifier features
+directions masks segmenter recognizer topk maps boxes scores trivial model risk-coverage table1
+ablation
 figure-localization figure-similarity figure-loss-curves figure-similar-classes summary
 """
 

@@ -269,13 +269,35 @@ def test_without_icfs_gamma_does_not_matter(workflow: Workflow):
     assert "similarity" not in planned
 
 
-def test_labels_alone_end_with_boxes_and_a_table_that_says_so(workflow: Workflow):
-    """A folder of class folders without boxes and without test images."""
+def test_labels_alone_end_with_boxes_and_masks_of_every_image(workflow: Workflow):
+    """A folder of class folders, and nothing else; the table says that nothing can be scored."""
     source = workflow.folder / "results" / "birds" / "source"
     labelled = workflow.folder / "labelled"
-    shutil.copytree(source / "train", labelled / "train")
+    shutil.copytree(source / "train", labelled)
+    first = sorted(labelled.iterdir())[0]
+    first.rename(labelled / "-a 'b' $(c) & ü")
     dataset = {**TINY, "source": {"type": "folder", "root": "labelled"}, "features": {"shards": 1}}
     table = "results/labelled/table1.csv"
+    folder = workflow.folder / "results/labelled/predictions"
+    targets = ["results/labelled/predictions/boxes.csv", "results/labelled/check.html"]
+    done = workflow.run(*targets, changes={"labelled": dataset})
+    assert done.returncode == 0, done.stdout
+    assert not (workflow.folder / table).exists()
+    files = {path.relative_to(labelled).as_posix() for path in labelled.glob("*/*.jpg")}
+    images = pd.read_csv(folder / "images.csv")
+    assert set(images["image_id"]) == files
+    assert set(images["class"]) == {path.name for path in labelled.iterdir()}
+    assert all((folder / mask).is_file() for mask in images["mask"])
+    assert len(list(folder.glob("overlays/*/*.jpg"))) == len(files)
+    assert len(pd.read_csv(folder / "boxes.csv")) == images["objects"].sum() > 0
+    page = (workflow.folder / "results/labelled/check.html").read_text(encoding="utf-8")
+    assert "-a &#39;b&#39; $(c) &amp; ü" in page
+    predicted = ["isic", "predict", "results/labelled/model.safetensors", "labelled"]
+    done = workflow.shell([sys.executable, "-m", "isic.cli", *predicted[1:], "--output", "new"])
+    assert done.returncode == 0, done.stdout
+    assert set(pd.read_csv(workflow.folder / "new/images.csv")["image_id"]) == files
+    assert pd.read_csv(workflow.folder / "new/boxes.csv")["probability"].between(0, 1).all()
+
     done = workflow.run(table, changes={"labelled": dataset})
     assert done.returncode == 0, done.stdout
     assert "nothing to score: no boxes" in done.stdout
@@ -283,9 +305,30 @@ def test_labels_alone_end_with_boxes_and_a_table_that_says_so(workflow: Workflow
     assert list(rows["model"]) == ["CAM", "BASE", "ISIC (this run)"]
     assert rows[["top1_loc", "top5_loc", "gt_known"]].isna().all(axis=None)
     boxes = pd.read_csv(workflow.folder / "results" / "labelled" / RUNS[-1] / "boxes.csv")
-    assert set(boxes["image_id"]) <= {
-        path.relative_to(labelled).as_posix() for path in labelled.glob("train/*/*.jpg")
-    }
+    assert set(boxes["image_id"]) <= files
+    done = workflow.run("results/labelled/risk_coverage.csv", changes={"labelled": dataset})
+    assert done.returncode == 1
+    assert "no image has a true box, so nothing can be scored" in done.stdout
+
+
+def test_confidence_is_measured_where_there_are_boxes(workflow: Workflow):
+    done = workflow.run("results/birds/risk_coverage.csv")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^test: .* of the more confident half, .* of the rest$", done.stdout, re.M)
+    curve = pd.read_csv(workflow.folder / "results/birds/risk_coverage.csv")
+    assert set(curve["split"]) == {"train", "test"}
+    assert (workflow.folder / "results/birds/figures/risk_coverage.png").stat().st_size > 0
+
+
+def test_boxes_from_weights_need_no_network_but_the_two(workflow: Workflow):
+    """Neither λ = 0 nor the plain network nor the test images are needed to localise."""
+    weights = {"weights": "ResNet18_Weights.IMAGENET1K_V1"}
+    sections = {name: {**TINY[name], **weights} for name in ("classifier", "segmenter")}
+    planned = workflow.planned(
+        "results/fresh/predictions/boxes.csv", changes={"fresh": TINY | sections}
+    )
+    assert planned["classifier"] == planned["segmenter"] == planned["model"] == 1
+    assert not {"plain", "topk", "maps", "scores"} & set(planned)
 
 
 @pytest.mark.parametrize(
