@@ -334,27 +334,15 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
     folder = Path(folder)
     try:
         about = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
-        text = {"image_id": str, "class": str, "mask": str, "problem": str}
-        tables = {
-            name: pd.read_csv(
-                folder / f"{name}.csv",
-                dtype=text,
-                keep_default_na=False,
-                na_values={
-                    "probability": [""],
-                    "objects": [""],
-                    "width": [""],
-                    "height": [""],
-                    "area": [""],
-                },
-            )
-            for name in ("images", "boxes")
-        }
-        images = tables["images"]
+        images = _read(folder / "images.csv", IMAGE_COLUMNS)
         images = images[images["problem"] == ""].reset_index(drop=True)
         images = images.astype({"width": int, "height": int, "objects": int})
+        boxes = _read(folder / "boxes.csv", BOX_COLUMNS)
+        boxes = boxes.astype({"object": int, "width": int, "height": int, "confidence": float})
+        boxes = boxes.astype(dict.fromkeys(("x0", "y0", "x1", "y1"), float))
+        boxes["area"] = pd.to_numeric(boxes["area"])  # empty where no masks were written
         root = Path(os.path.normpath(folder / about["root"]))
-        return Predictions(folder, root, list(about["classes"]), images, tables["boxes"])
+        return Predictions(folder, root, list(about["classes"]), images, boxes)
     except FileNotFoundError as error:
         raise InputError(
             f"{folder}: no {Path(error.filename).name} in it. "
@@ -364,3 +352,8 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
         raise InputError(
             f"{folder}: cannot be read ({' '.join(str(error).split())}). Predict again."
         ) from error
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    # As strings first: a class may be called 007, NA or null.
+    return pd.read_csv(path, dtype=str, keep_default_na=False)[list(columns)]
