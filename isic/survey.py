@@ -203,7 +203,7 @@ def settings_file(found: Survey, name: str, gpu: bool, backbone: str, weights: s
         "# config.yaml explains these and all other settings, which stand here when they are to",
         "# differ: cuts of masks and boxes, λ and γ of the loss, learning rates, several GPUs.",
         "datasets:",
-        f"  {name}:",
+        f"  {_scalar(name)}:",
     ]
     for section, rows in sections.items():
         lines.append(f"    {section}:")
