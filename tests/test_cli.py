@@ -60,7 +60,7 @@ def test_help_is_light_and_names_every_stage() -> None:
     )
     before = seconds_of_children()
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert seconds_of_children() - before < 1  # processor time, half of which is margin
+    assert seconds_of_children() - before < 0.5  # processor time; 0.1 where this was measured
     *text, modules = run.stdout.splitlines()
     loaded = set(json.loads(modules))
     assert not loaded & set(HEAVY)
