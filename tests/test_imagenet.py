@@ -174,6 +174,10 @@ def test_turned(tmp_path: Path, turn: int) -> None:
         (lambda r: picture(r / "val/ILSVRC2012_val_00000004.JPEG"), r"04\.JPEG: has no class \(1"),
         (lambda r: (r / "LOC_val_solution.csv").write_text("a,b\n1,2\n"), "csv, line 2: expected"),
         (
+            lambda r: (r / "LOC_val_solution.csv").write_bytes(b"ImageId\xff\n"),
+            "LOC_val_solution.csv: cannot be read",
+        ),
+        (
             lambda r: (r / "LOC_val_solution.csv").write_text(
                 "ImageId,PredictionString\nILSVRC2012_val_00000001,n01443537 1 2 3\n"
             ),

@@ -153,21 +153,24 @@ def read_annotations(root: Path, base: Path) -> tuple[Annotations, Path]:
 
 def _csv_boxes(path: Path) -> Iterator[tuple[str, tuple[str, list]]]:
     """`ImageId,PredictionString`, the latter `WNID x0 y0 x1 y1` for each box."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            try:
-                words = row["PredictionString"].split()
-                wnid = words[0]
-                groups = [words[i : i + 5] for i in range(0, len(words), 5)]
-                boxes = [tuple(map(float, group[1:])) for group in groups if group[0] == wnid]
-                if any(len(box) != 4 for box in boxes):
-                    raise ValueError
-                yield row["ImageId"], (wnid, boxes)
-            except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-                raise InputError(
-                    f"{path}, line {line}: expected ImageId,PredictionString with "
-                    "`WNID x0 y0 x1 y1` for each box. Copy the file again."
-                ) from error
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}). Copy the file again.") from error
+    for line, row in enumerate(csv.DictReader(lines), start=2):
+        try:
+            words = row["PredictionString"].split()
+            wnid = words[0]
+            groups = [words[i : i + 5] for i in range(0, len(words), 5)]
+            boxes = [tuple(map(float, group[1:])) for group in groups if group[0] == wnid]
+            if any(len(box) != 4 for box in boxes):
+                raise ValueError
+            yield row["ImageId"], (wnid, boxes)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise InputError(
+                f"{path}, line {line}: expected ImageId,PredictionString with "
+                "`WNID x0 y0 x1 y1` for each box. Copy the file again."
+            ) from error
 
 
 def _xml_boxes(path: Path) -> tuple[str, list]:
