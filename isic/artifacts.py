@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from isic.errors import InputError
+from isic.folders import make_folder
 
 PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
 
@@ -30,9 +31,14 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary name is fixed (`.NAME.part`), so a killed run leaves at most one such file and
     the next run replaces it.
+
+    Raises:
+        InputError: there is a folder of that name, or a file where its folder should be.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder. Name a file.")
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     try:
@@ -85,7 +91,8 @@ def write_csv(
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write JSON, atomically."""
     with atomic(path) as part:
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        part.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -238,7 +238,7 @@ def export(
         str, typer.Argument(help="coco, voc or yolo: of predictions; onnx: of a model.")
     ],
     source: Annotated[Path, typer.Argument(help="Folder that predict wrote, or the model.")],
-    output: Annotated[Path, typer.Argument(help="File (coco, onnx) or folder (voc, yolo).")],
+    output: Annotated[Path, typer.Argument(help="File (coco, onnx) or new folder (voc, yolo).")],
     masks: Annotated[bool, typer.Option(help="coco: with masks, as RLE.")] = True,
 ) -> None:
     """Write predictions as COCO, Pascal VOC or YOLO, or a model as ONNX.

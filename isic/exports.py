@@ -7,6 +7,7 @@ photograph sees it, and the box, turned.
 from __future__ import annotations
 
 import os
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +18,14 @@ import pandas as pd
 import yaml
 from pycocotools import mask as rle
 
-from isic.artifacts import atomic, write_json
+from isic.artifacts import write_json
 from isic.errors import InputError
+from isic.folders import new_folder
 from isic.objects import pixel_box
-from isic.predictions import Predictions, names_for
+from isic.predictions import Predictions
 
 CORNERS = ["x0", "y0", "x1", "y1"]
+NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NO_CLASS = "object"  # where neither labels nor a recognizer name one
 
 
@@ -60,7 +63,7 @@ def coco(predictions: Predictions, masks: bool = True) -> dict[str, Any]:
                 "id": len(annotations) + 1,
                 "image_id": image_number,
                 "category_id": numbers[row["class"] or NO_CLASS],
-                "bbox": [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)],
+                "bbox": [x0, y0, round(x1 - x0, 4), round(y1 - y0, 4)],
                 "area": round((x1 - x0) * (y1 - y0), 2),
                 "iscrowd": 0,
                 "score": row["confidence"],
@@ -83,7 +86,7 @@ def coco(predictions: Predictions, masks: bool = True) -> dict[str, Any]:
 
 
 def voc(image: Any, boxes: pd.DataFrame) -> str:
-    """One image's Pascal VOC annotation, XML.
+    """One image's Pascal VOC annotation, XML; what XML cannot hold of a name becomes `?`.
 
     VOC counts pixels from 1, and `xmax`, `ymax` lie inside the box; the box is rounded outwards.
 
@@ -117,7 +120,7 @@ def voc(image: Any, boxes: pd.DataFrame) -> str:
 
 def _add(parent: ElementTree.Element, name: str, value: object = None) -> ElementTree.Element:
     child = ElementTree.SubElement(parent, name)
-    child.text = None if value is None else str(value)
+    child.text = None if value is None else NO_XML.sub("?", str(value))
     return child
 
 
@@ -146,39 +149,41 @@ def write_coco(predictions: Predictions, path: Path, masks: bool = True) -> None
 
 
 def write_voc(predictions: Predictions, folder: Path) -> None:
-    """Write `Annotations/….xml` for each image."""
+    """Write `Annotations/….xml` for each image into a new folder."""
     names = _annotation_names(predictions, ".xml")
-    for image, boxes in predictions.by_image():
-        with atomic(folder / "Annotations" / names[image.image_id]) as part:
-            part.write_text(voc(image, boxes), encoding="utf-8")
+    with new_folder(folder) as part:
+        for image, boxes in predictions.by_image():
+            _write(part / "Annotations" / names[image.image_id], voc(image, boxes))
 
 
 def write_yolo(predictions: Predictions, folder: Path) -> None:
-    """Write `labels/….txt`, `images/…` as links to the images, and `data.yaml`.
+    """Write `labels/….txt`, `images/…` as links to the images, and `data.yaml` into a new folder.
 
     Images of folders `train` and `test` are listed as such; else all serve for both.
     """
     names, classes = _annotation_names(predictions, ".txt"), class_names(predictions)
     splits: set[str] = set()
-    for image, boxes in predictions.by_image():
-        with atomic(folder / "labels" / names[image.image_id]) as part:
-            part.write_text(yolo(image, boxes, classes), encoding="utf-8")
-        link = folder / "images" / image.image_id
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(os.path.abspath(predictions.root / image.image_id))
-        parts = image.image_id.split("/")
-        splits.add(parts[0] if len(parts) > 2 else "")  # a class may be called `train`, too
-    split = splits == {"train", "test"}
-    data = {
-        "path": os.path.abspath(folder),
-        "train": "images/train" if split else "images",
-        "val": "images/test" if split else "images",
-        "names": dict(enumerate(classes)),
-    }
-    with atomic(folder / "data.yaml") as part:
-        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-        part.write_text(text, encoding="utf-8")
+    with new_folder(folder) as part:
+        for image, boxes in predictions.by_image():
+            _write(part / "labels" / names[image.image_id], yolo(image, boxes, classes))
+            link = part / "images" / image.image_id
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(os.path.abspath(predictions.root / image.image_id))
+            parts = image.image_id.split("/")
+            splits.add(parts[0] if len(parts) > 2 else "")  # a class may be called `train`, too
+        split = splits == {"train", "test"}
+        data = {
+            "path": os.path.abspath(folder),
+            "train": "images/train" if split else "images",
+            "val": "images/test" if split else "images",
+            "names": dict(enumerate(classes)),
+        }
+        _write(part / "data.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _annotation_names(predictions: Predictions, suffix: str) -> dict[str, str]:
@@ -187,11 +192,13 @@ def _annotation_names(predictions: Predictions, suffix: str) -> dict[str, str]:
     Raises:
         InputError: two images would share one.
     """
-    names = names_for(predictions.images["image_id"], suffix)
+    names = {i: Path(i).with_suffix(suffix).as_posix() for i in predictions.images["image_id"]}
+    seen: set[str] = set()
     for image_id, name in names.items():
-        if name == f"{image_id}{suffix}":
+        if name in seen:
             raise InputError(
                 f"{predictions.root / image_id}: another image differs only in its suffix, and "
-                f"both would be annotated in {Path(image_id).with_suffix(suffix)}. Rename one."
+                f"both would be annotated in {name}. Rename one."
             )
+        seen.add(name)
     return names

@@ -95,12 +95,16 @@ def common_root(files: Sequence[Path]) -> Path:
 
 
 def names_for(image_ids: Iterable[str], suffix: str) -> dict[str, str]:
-    """A file name for each image: its own with another suffix, or, where several images would
-    share that (a.jpg and a.png), with one more."""
+    """A file name of its own for each image: the image's with another suffix, or, where another
+    image would come to the same (a.jpg and a.png), with one more."""
     ids = list(image_ids)
-    plain = {image_id: str(Path(image_id).with_suffix(suffix).as_posix()) for image_id in ids}
-    often = Counter(plain.values())
-    return {i: plain[i] if often[plain[i]] == 1 else f"{i}{suffix}" for i in ids}
+    plain = {image_id: Path(image_id).with_suffix(suffix).as_posix() for image_id in ids}
+    longer = {image_id: f"{image_id}{suffix}" for image_id in ids}
+    # A plain name that is another's longer one is not free either: a.jpg.gif beside a.jpg.
+    often = Counter([*plain.values(), *longer.values()])
+    return {
+        i: plain[i] if often[plain[i]] == 1 + (plain[i] == longer[i]) else longer[i] for i in ids
+    }
 
 
 @contextmanager
@@ -243,7 +247,7 @@ def _box_rows(
     shared = {name: row[name] for name in ("image_id", "class", "probability", "width", "height")}
     rows = []
     for number, (box, confidence) in enumerate(zip(image.boxes, image.confidence, strict=True)):
-        corners = dict(zip(("x0", "y0", "x1", "y1"), box.round(2).tolist(), strict=True))
+        corners = dict(zip(("x0", "y0", "x1", "y1"), box.round(4).tolist(), strict=True))
         area = None if numbered is None else int((numbered == number + 1).sum())
         own = {"object": number + 1, "confidence": round(float(confidence), 4), "area": area}
         rows.append(shared | own | corners)
@@ -318,8 +322,10 @@ class Predictions:
             )
         try:
             with Image.open(self.folder / image.mask) as mask:
+                if mask.size != (image.width, image.height):
+                    raise ValueError(f"it is not {image.width} x {image.height} pixels large")
                 return np.asarray(mask)
-        except OSError as error:
+        except (OSError, ValueError, SyntaxError) as error:
             raise InputError(
                 f"{self.folder / image.mask}: cannot be read ({error}). Predict again."
             ) from error
@@ -342,7 +348,10 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
         boxes = boxes.astype(dict.fromkeys(("x0", "y0", "x1", "y1"), float))
         boxes["area"] = pd.to_numeric(boxes["area"])  # empty where no masks were written
         root = Path(os.path.normpath(folder / about["root"]))
-        return Predictions(folder, root, list(about["classes"]), images, boxes)
+        classes = list(about["classes"])
+        if unknown := set(boxes["class"]) - {*classes, ""}:
+            raise ValueError(f"class {min(unknown)} is not in predictions.json")
+        return Predictions(folder, root, classes, images, boxes)
     except FileNotFoundError as error:
         raise InputError(
             f"{folder}: no {Path(error.filename).name} in it. "

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -50,7 +51,7 @@ def make(root: Path, classes: list[str] = CLASSES, images: dict = IMAGES) -> Pat
     rows, boxes = [], []
     for name, (size, label, found) in images.items():
         (root / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size, (9, 99, 199)).save(root / "photos" / name)
+        Image.new("RGB", size, (9, 99, 199)).save(root / "photos" / name, "PNG")
         shared = {"image_id": name, "class": classes[label] if classes else ""}
         shared |= {"width": size[0], "height": size[1]}
         numbered = np.zeros(size[::-1], np.uint8)
@@ -161,7 +162,6 @@ def test_yolo_is_read_by_supervision(predictions: Predictions, tmp_path: Path) -
     assert (folder / "labels/ü.txt").read_text() == ""
     for name in IMAGES:
         assert (folder / "images" / name).resolve() == tmp_path / "photos" / name
-    write_yolo(predictions, folder)  # a second time
 
 
 def test_yolo_knows_the_splits(tmp_path: Path) -> None:
@@ -224,8 +224,8 @@ def test_voc_keeps_its_schema(predictions: Predictions, tmp_path: Path) -> None:
 def test_voc_is_read_by_supervision(predictions: Predictions, tmp_path: Path) -> None:
     write_voc(predictions, tmp_path / "voc")
     photos, folder = str(tmp_path / "photos"), str(tmp_path / "voc/Annotations")
-    # It takes 1 from every corner, so that the inclusive xmax and ymax lie up to two pixels inside.
-    check_with_supervision(supervision.DetectionDataset.from_pascal_voc(photos, folder), 2)
+    # It takes 1 from xmin and ymin, and so undoes VOC's way of counting; the rest is rounding.
+    check_with_supervision(supervision.DetectionDataset.from_pascal_voc(photos, folder), 0.999)
 
 
 def test_without_a_class_all_are_objects(tmp_path: Path) -> None:
@@ -240,10 +240,43 @@ def test_images_that_would_share_an_annotation_are_named(tmp_path: Path) -> None
     same = {"x/a.jpg": IMAGES["a.jpg"], "x/a.png": IMAGES["d.jpg"]}
     found = read_predictions(make(tmp_path, images=same))
     for write in (write_voc, write_yolo):
-        with pytest.raises(InputError, match=r"photos/x/a\.jpg: another image differs only"):
+        with pytest.raises(InputError, match=r"photos/x/a\.png: another image differs only"):
             write(found, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert len(coco(found)["annotations"]) == 3
+
+
+@pytest.mark.parametrize("write", [write_voc, write_yolo])
+def test_an_image_without_a_suffix_is_annotated(write, tmp_path: Path) -> None:
+    write(read_predictions(make(tmp_path, images={"a": IMAGES["a.jpg"]})), tmp_path / "out")
+    assert len([*tmp_path.glob("out/Annotations/a.xml"), *tmp_path.glob("out/labels/a.txt")]) == 1
+
+
+@pytest.mark.parametrize("write", [write_voc, write_yolo])
+def test_nothing_that_is_there_is_touched(write, predictions: Predictions, tmp_path: Path) -> None:
+    """The images may lie in OUTPUT/images, as YOLO's often do."""
+    (tmp_path / "photos").rename(tmp_path / "images")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*g")}
+    with pytest.raises(InputError, match="holds something already"):
+        write(predictions, tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="holds something already"):
+        write(predictions, tmp_path / "file")
+    with pytest.raises(InputError, match=r"file/.*there is a file of that name"):
+        write(predictions, tmp_path / "file/out")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*g")} == before
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_coco_does_not_take_the_place_of_a_folder(predictions: Predictions, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"photos: is a folder\. Name a file"):
+        write_coco(predictions, tmp_path / "photos")
+
+
+def test_names_that_xml_cannot_hold(tmp_path: Path) -> None:
+    found = read_predictions(make(tmp_path, classes=["a\x0bb", "\x1b", "c", "d"]))
+    text = voc(*next(found.by_image()))
+    assert xmlschema.XMLSchema(VOC).to_dict(text)["object"][0]["name"] == "a?b"
 
 
 @pytest.mark.parametrize(
@@ -256,6 +289,7 @@ def test_images_that_would_share_an_annotation_are_named(tmp_path: Path) -> None
         ("images.csv", "image_id\na.jpg\n", "cannot be read"),
         ("boxes.csv", "a,b\n1,2\n", "cannot be read"),
         ("boxes.csv", '"', "cannot be read"),
+        ("predictions.json", '{"root": ".", "classes": ["x"]}', "class .* is not in predictions"),
     ],
 )
 def test_predictions_that_are_damaged_are_named(
@@ -275,6 +309,9 @@ def test_predictions_that_are_damaged_are_named(
 def test_masks_that_are_missing_are_named(predictions: Predictions, tmp_path: Path) -> None:
     (predictions.folder / "masks/d.jpg.png").unlink()
     with pytest.raises(InputError, match=r"masks/d\.jpg\.png: cannot be read"):
+        write_coco(predictions, tmp_path / "coco.json")
+    Image.new("L", (5, 5)).save(predictions.folder / "masks/d.jpg.png")
+    with pytest.raises(InputError, match=r"masks/d\.jpg\.png: .*it is not 20 x 10 pixels"):
         write_coco(predictions, tmp_path / "coco.json")
     predictions.images["mask"] = ""
     with pytest.raises(InputError, match="has no masks"):
@@ -356,6 +393,17 @@ def test_another_network_is_told_from_the_exported_one(exported: Path, segmenter
     assert difference(exported, Sigmoid(segmenter.segmenter).eval(), CROP) < 1e-4
     other = fusion_network(outputs=1, seed=1)
     assert difference(exported, Sigmoid(other).eval(), CROP) > 1e-2
+
+
+def test_an_export_that_differs_is_not_kept(exported: Path, tmp_path: Path, monkeypatch) -> None:
+    proto = onnx.load(exported)
+    del proto.metadata_props[:]
+    program = SimpleNamespace(save=lambda path: onnx.save(proto, path))
+    monkeypatch.setattr("torch.onnx.export", lambda *_, **__: program)
+    other = Model(fusion_network(outputs=1, seed=1), None, SETTINGS, [], {})
+    with pytest.raises(InputError, match=r"x\.onnx: ONNX Runtime differs from torch by"):
+        export_onnx(other, tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_onnx_that_is_not_installed_is_named(segmenter: Model, tmp_path: Path, monkeypatch) -> None:

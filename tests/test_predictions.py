@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import CLASSES
 from odd_images import BROKEN, BROKEN_NAMES, READ, SIZES, H, W, write_all
 from PIL import Image
@@ -95,6 +97,15 @@ def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
 def test_names_never_collide() -> None:
     names = names_for(["a/x.jpg", "a/x.png", "b/x.jpg", "x", "y.tar.jpg"], ".png")
     assert list(names.values()) == ["a/x.jpg.png", "a/x.png.png", "b/x.png", "x.png", "y.tar.png"]
+    names = names_for(["a.jpg", "a.png", "a.jpg.gif"], ".png")
+    assert len(set(names.values())) == 3
+
+
+@given(st.lists(st.text("ab.", min_size=1, max_size=6).filter(lambda x: x.strip(".")), unique=True))
+def test_each_image_has_a_name_of_its_own(ids: list[str]) -> None:
+    names = names_for(ids, ".b")
+    assert list(names) == ids
+    assert len(set(names.values())) == len(ids)
 
 
 def test_predictions_are_complete(photos: Path, model: Path, isic, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import http.client
 import lzma
 import os
 import re
-import shutil
 import ssl
 import tarfile
 import time
@@ -22,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from isic.errors import InputError
+from isic.folders import new_folder
 
 CHECKSUM = re.compile("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|sha256-prefix:[0-9a-f]{8,63}")
 CHUNK = 2**18
@@ -185,14 +185,9 @@ def unpack(archive: str | os.PathLike[str], output_dir: str | os.PathLike[str]) 
     archive, output_dir = Path(archive), Path(output_dir)
     if not archive.is_file():
         raise InputError(f"{archive}: no such file. Fetch the archive, or put it there by hand.")
-    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise InputError(f"{output_dir}: holds something already. Delete it, then unpack again.")
-    part = output_dir.with_name(f".{output_dir.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
-        (_unzip if zipfile.is_zipfile(archive) else _untar)(archive, part)
-        part.replace(output_dir)
+        with new_folder(output_dir) as part:
+            (_unzip if zipfile.is_zipfile(archive) else _untar)(archive, part)
     except tarfile.FilterError as error:
         raise InputError(_points_out(archive, error.tarinfo.name)) from error
     except (
@@ -209,8 +204,6 @@ def unpack(archive: str | os.PathLike[str], output_dir: str | os.PathLike[str]) 
             f"{archive}: cannot be unpacked ({reason}). If it is damaged, delete it and fetch it "
             "again."
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _points_out(archive: Path, member: str) -> str:
