@@ -36,7 +36,8 @@ IMAGE_COLUMNS = ["image_id", "width", "height", "class", "probability", "objects
 IMAGE_COLUMNS += ["problem"]
 BOX_COLUMNS = ["image_id", "object", "x0", "y0", "x1", "y1", "confidence", "area"]
 BOX_COLUMNS += ["class", "probability", "width", "height"]
-OURS = ("images.csv", "boxes.csv", "masks", "overlays", "predictions.json")
+ABOUT = "predictions.json"
+OURS = ("images.csv", "boxes.csv", "masks", "overlays", ABOUT)
 OVERLAY = 1024  # longer side of an overlay, pixels
 # Colours that are told apart by eye on photographs and by most colour-blind people (Okabe, Ito).
 COLOURS = (
@@ -49,7 +50,8 @@ def find_images(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
     """Image files that files, folders and globs name, each once, in order.
 
     Folders are searched with all folders in them, for names that end as image files do; hidden
-    ones are left out. A file that is named itself may be called anything.
+    ones are left out, and those that `isic predict` wrote. A file that is named itself may be
+    called anything.
 
     Returns:
         The files, and for each argument that names none the reason.
@@ -83,6 +85,9 @@ def _named(match: Path) -> list[Path]:
 def _images_below(folder: Path) -> list[Path]:
     files = []
     for base, folders, names in os.walk(folder):
+        if ABOUT in names:  # predictions, perhaps of these very images: masks and overlays
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         shown = [name for name in sorted(names) if not name.startswith(".")]
         files += [Path(base, n) for n in shown if Path(n).suffix.lower() in SUFFIXES]
@@ -118,7 +123,9 @@ def new_predictions(folder: Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     there = [name for name in OURS if (folder / name).exists()]
-    if there and not (folder / "predictions.json").is_file():
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file. Name a folder with --output.")
+    if there and not (folder / ABOUT).is_file():
         raise InputError(
             f"{folder}: has a {there[0]} that `isic predict` did not write. "
             "Name another folder with --output."
@@ -229,7 +236,7 @@ def predict(
         write_csv(pd.DataFrame(boxes, columns=BOX_COLUMNS), part / "boxes.csv")
         classes = list(dict.fromkeys(labels)) if labels is not None else localizer.model.classes
         about = {"root": os.path.relpath(root, folder), "classes": classes, **(metadata or {})}
-        write_json(about, part / "predictions.json")
+        write_json(about, part / ABOUT)
     return images
 
 
@@ -339,7 +346,7 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
     """
     folder = Path(folder)
     try:
-        about = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         images = _read(folder / "images.csv", IMAGE_COLUMNS)
         images = images[images["problem"] == ""].reset_index(drop=True)
         images = images.astype({"width": int, "height": int, "objects": int})

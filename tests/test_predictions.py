@@ -230,6 +230,19 @@ def test_files_of_others_are_not_overwritten(photos: Path, model: Path, isic, tm
     assert len(list((tmp_path / "predictions/masks").rglob("*.png"))) == 2
 
 
+def test_predictions_within_the_images_are_no_images(photos: Path, model: Path, isic) -> None:
+    for _ in range(2):
+        assert isic("predict", model, photos, "--output", photos / "found").status == 0
+        assert len(pd.read_csv(photos / "found/images.csv")) == 4
+    file = photos / "file"
+    file.write_text("mine")
+    run = isic("predict", model, photos, "--output", file)
+    assert (run.status, run.error) == (
+        1,
+        [f"isic: {file}: is a file. Name a folder with --output."],
+    )
+
+
 def test_a_failure_leaves_earlier_predictions_whole(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     with new_predictions(folder) as part:
