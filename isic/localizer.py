@@ -269,7 +269,10 @@ def _opened(source: Source, side: int) -> tuple[Image.Image, tuple[int, int]]:
             )
         source = Image.fromarray(source)
     if isinstance(source, Image.Image):
-        source = to_rgb(upright(source))
+        try:
+            source = to_rgb(upright(source))
+        except Exception as error:  # Pillow decodes late, and raises nearly everything
+            raise InputError(f"{source}: cannot be read ({error}).") from error
         return source, source.size
     try:
         return decode_small(contents(Path(source)), side)

@@ -214,12 +214,16 @@ def predict(
             row["class"] = image.class_name if labels is None else labels[place]
             row["probability"] = image.probability and round(image.probability, 4)
             numbered = _numbered(image) if asked.masks or asked.overlays else None
+            if asked.overlays and numbered is not None:
+                target = part / "overlays" / overlays[image_id]
+                try:
+                    save_overlay(paths[place], image, numbered, row["class"], target)
+                except InputError as error:  # it is read a second time, and may be gone by now
+                    problem = f"{paths[place]}: cannot be read again ({error})."
+                    return {"image_id": image_id, "problem": problem}, []
             if asked.masks and numbered is not None:
                 row["mask"] = f"masks/{masks[image_id]}"
                 save_mask(numbered, part / row["mask"])
-            if asked.overlays and numbered is not None:
-                target = part / "overlays" / overlays[image_id]
-                save_overlay(paths[place], image, numbered, row["class"], target)
             return row | {"objects": len(image)}, _box_rows(row, image, numbered)
 
         for row, own in in_order(written, enumerate(found), pool, 64):

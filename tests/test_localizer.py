@@ -138,6 +138,12 @@ def test_an_image_that_cannot_be_read_is_named(localizer: Localizer, files: list
         localizer([files[0], "nowhere.jpg"])
     with pytest.raises(InputError, match=r"shape \(4, 4\), float64: give \(h, w, 3\) uint8"):
         localizer([np.zeros((4, 4))])
+    (files[0].parent / "cut.png").write_bytes(files[0].read_bytes()[:300])
+    with (
+        Image.open(files[0].parent / "cut.png") as cut,
+        pytest.raises(InputError, match=r"PngImageFile.*: cannot be read \("),
+    ):
+        localizer(cut)
     results = list(localizer.stream([files[0], "nowhere.jpg", files[1]], batch_size=2))
     kinds = [type(result).__name__ for result in results]
     assert kinds == ["Localization", "InputError", "Localization"]

@@ -16,7 +16,7 @@ from odd_images import BROKEN, BROKEN_NAMES, READ, SIZES, H, W, write_all
 from PIL import Image
 from test_cli import Run
 
-from isic import InputError
+from isic import InputError, predictions
 from isic.cli import main
 from isic.predictions import (
     common_root,
@@ -177,6 +177,22 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(model: Path, isic, tmp_path
     assert f"{len(broken) + 1} could not be read" in run.error[-1]
     assert len(run.error) == len(broken) + 2
     assert len(read_predictions(tmp_path / "predictions").images) == len(READ)
+
+
+def test_a_file_that_vanishes_meanwhile_is_reported(
+    photos: Path, model: Path, isic, tmp_path: Path, monkeypatch
+) -> None:
+    def contents(path: Path) -> bytes:
+        if path.name == "x.png":
+            raise InputError("No such file or directory")
+        return path.read_bytes()
+
+    monkeypatch.setattr(predictions, "contents", contents)
+    run = isic("predict", model, photos)
+    assert run.status == 3
+    assert "a/x.png: cannot be read again (No such file" in run.error[0]
+    images = pd.read_csv(tmp_path / "predictions/images.csv").set_index("image_id")
+    assert images["objects"].isna().tolist() == [False, True, False, False]
 
 
 def test_labels_of_an_index_are_the_classes(photos: Path, model: Path, isic, tmp_path) -> None:
