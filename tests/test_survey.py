@@ -1,6 +1,8 @@
 """`isic init`: what it says of a folder of labelled images, and the settings that it writes."""
 
+import re
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -8,17 +10,41 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from isic import InputError
 from isic.cli import main
 from isic.data.folder import index_folder
 from isic.settings import check, merge
-from isic.survey import STORED, Survey, epochs, report, settings_file, survey
+from isic.survey import (
+    LISTED,
+    STORED,
+    TAKEN,
+    Survey,
+    dataset_name,
+    epochs,
+    report,
+    settings_file,
+    survey,
+)
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
 HEADER = "split,class,file,width,height,xmin,ymin,xmax,ymax\n"
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch) -> None:
+    """Whatever asks for the network in these tests fails."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 def picture(path: Path, seed: int, size: tuple[int, int] = (90, 70)) -> None:
@@ -91,6 +117,38 @@ def test_splits_are_found(tmp_path: Path) -> None:
     assert "train/cat/0.png = test/cat/0.png" in text
 
 
+def test_loose_files_are_not_used(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "p", {"cat": 10, "dog": 10})
+    (folder / "notes.txt").write_text("notes")
+    (folder / ".cache").mkdir()
+    assert "not used: notes.txt" in said(folder).splitlines()
+
+
+def test_of_many_classes_some_are_named(tmp_path: Path) -> None:
+    counts = {f"c{i:02}": 2 + i % 3 for i in range(LISTED + 2)}
+    text = said(photos(tmp_path / "p", counts))
+    assert "training images a class: c00 2, c01 3, " in text
+    assert "c09 2, and 2 more classes" in text
+    assert "c10" not in text.splitlines()[1]
+    assert "from 2 (c00) to 4 (c02), median 3" in text
+    assert "12 classes have fewer than 10 training images: c00, " in text
+    assert text.endswith("c09, and 2 more")
+
+
+def test_ten_times_as_many_images_are_not_uneven(tmp_path: Path) -> None:
+    assert "times as many" not in warned(photos(tmp_path / "p", {"many": 100, "few": 10}))
+    picture(tmp_path / "p/many/more.png", 5000)
+    assert "class many has 10 times as many" in warned(tmp_path / "p")
+
+
+def test_ten_images_are_not_few_and_64_pixels_not_small(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    for name in "ab":
+        for i in range(10):
+            picture(folder / name / f"{i}.png", 10 * ord(name) + i, (64, 64))
+    assert warned(folder) == ""
+
+
 def test_trouble_is_named(tmp_path: Path) -> None:
     folder = photos(tmp_path / "p", {"many": 130, "few": 3, "some": 12})
     shutil.copy(folder / "many/0.png", folder / "many/copy.png")
@@ -112,6 +170,47 @@ def test_each_class_is_seen_about_as_often() -> None:
     assert 20 <= epochs(5994, 200) <= 32
     assert epochs(1_281_167, 1000) == 5
     assert epochs(4, 2) == 32
+
+
+@given(st.integers(2, 1000), st.integers(1, 10**6), st.integers(0, 10**6))
+def test_more_images_never_take_more_epochs(classes: int, images: int, more: int) -> None:
+    few, many = epochs(images, classes), epochs(images + more, classes)
+    assert 5 <= many <= few <= 32
+
+
+def test_no_name_of_the_configuration_is_taken_again() -> None:
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    assert set(TAKEN) == {*config["datasets"], "weights"}
+
+
+FOUND = pd.DataFrame(
+    {"image_id": ["a/1", "b/1"], "split": "train", "class": ["a", "b"], "digest": ["0", "1"]}
+).assign(width=90, height=90)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+@example("my photos: #1 \"best\" 'of' {2024} [x]")
+@example("写真\u3000")  # the space that Japanese is written with
+@example("\xa0photos")
+@example("a\x85b")  # a line's end to YAML
+@example("a\n😀")
+@example("null")
+@example("~")
+def test_settings_name_the_very_folder(folder: str) -> None:
+    name = dataset_name(Path(folder))
+    text = settings_file(Survey(Path(folder), FOUND, 0, [], []), name, True, "resnet50", "none")
+    ((key, own),) = yaml.safe_load(text)["datasets"].items()
+    assert key == name
+    assert own["source"]["root"] == str(Path(folder))
+    assert own["classifier"]["backbone"] == "resnet50"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_any_folder_gives_a_name_that_results_may_carry(folder: str) -> None:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    name = dataset_name(Path(folder))
+    assert re.fullmatch(schema["properties"]["datasets"]["propertyNames"]["pattern"], name)
+    assert name not in TAKEN
 
 
 def run(monkeypatch, folder: Path, *words: object) -> int:
@@ -139,10 +238,15 @@ def settings(path: Path) -> tuple[str, dict]:
         ("photos", "photos"),
         ("My photos, 2024", "My-photos-2024"),
         ("birds", "my-birds"),
+        ("weights", "my-weights"),
         ("ünïcode", "n-code"),
         ("写真", "images"),
         ('it\'s: #1 "best"', "it-s-1-best"),
         ("- dash", "dash"),
+        ("-photos", "photos"),
+        ("true", "true"),
+        ("2024-01-01", "2024-01-01"),
+        ("007", "007"),
         ("null", "null"),
         ("1e3", "1e3"),
     ],
@@ -160,6 +264,57 @@ def test_settings_are_valid_whatever_the_folder_is_called(
     assert own["features"]["shards"] == 1
     assert own["images"]["unreadable"] == "error"
     assert f"results/{name}/predictions/boxes.csv" in capsys.readouterr().out
+
+
+def test_the_folder_may_be_this_one_or_named_in_full(tmp_path: Path, monkeypatch) -> None:
+    folder = photos(tmp_path / "my photos", {"a": 2, "b": 2})
+    assert run(monkeypatch, folder, ".", "--output", tmp_path / "here.yaml") == 0
+    assert settings(tmp_path / "here.yaml")[0] == "my-photos"
+    assert settings(tmp_path / "here.yaml")[1]["source"]["root"] == "."
+    assert run(monkeypatch, tmp_path, folder) == 0
+    assert settings(tmp_path / "my-photos.yaml")[1]["source"]["root"] == str(folder)
+
+
+def test_settings_for_a_gpu_are_valid_too(tmp_path: Path) -> None:
+    weights = "ResNet50_Weights.IMAGENET1K_V1"
+    sizes = {}
+    for gpu in (False, True):
+        text = settings_file(Survey(Path("p"), FOUND, 0, [], []), "p", gpu, "resnet50", weights)
+        (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+        own = settings(tmp_path / "s.yaml")[1]
+        sizes[gpu] = own["images"]["crop"], own["segmenter"]["batch_size"]
+        assert own["images"]["crop"] % 32 == 1
+    assert sizes[True] > sizes[False]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--backbone ResNet50",
+        "--backbone resnet19 --weights none",
+        "--backbone resnet18 --weights ResNet50_Weights.IMAGENET1K_V1",
+        "--backbone resnet18 --weights ResNet18_Weights.IMAGENET1K_V9",
+    ],
+)
+def test_settings_that_are_written_are_settings_that_hold(
+    words: str, tmp_path: Path, monkeypatch
+) -> None:
+    photos(tmp_path / "p", {"a": 2, "b": 2})
+    status = run(monkeypatch, tmp_path, "p", *words.split())
+    assert status in (0, 1)
+    if (tmp_path / "p.yaml").exists():
+        settings(tmp_path / "p.yaml")
+
+
+def test_settings_that_are_there_stay(tmp_path: Path, monkeypatch, capsys) -> None:
+    photos(tmp_path / "p", {"a": 2, "b": 2})
+    assert run(monkeypatch, tmp_path, "p") == 0
+    path = tmp_path / "p.yaml"
+    path.write_text(mine := path.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+    capsys.readouterr()
+    assert run(monkeypatch, tmp_path, "p") == 1
+    assert capsys.readouterr().err.startswith("isic: p.yaml: is there already")
+    assert path.read_text(encoding="utf-8") == mine
 
 
 def test_what_cannot_be_read_is_skipped_by_the_settings(tmp_path: Path, monkeypatch) -> None:
@@ -192,6 +347,8 @@ def test_large_sets_are_kept_as_jpeg() -> None:
     [
         ("nowhere", "nowhere: no such folder"),
         ("p/a", "no class folders with images in it"),
+        ("bare", "class 'none' has no training image"),
+        ("broken", "class 'b' has no training image that can be read"),
         ("p --backbone resnet19", "torchvision has no network 'resnet19'"),
         ("p --output there.yaml", "there.yaml: is there already"),
     ],
@@ -200,13 +357,18 @@ def test_an_error_is_one_line(
     words: str, message: str, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     photos(tmp_path / "p", {"a": 2, "b": 2})
+    photos(tmp_path / "bare", {"a": 2, "b": 2})
+    (tmp_path / "bare/none").mkdir()
+    photos(tmp_path / "broken", {"a": 2})
+    (tmp_path / "broken/b").mkdir()
+    (tmp_path / "broken/b/1.jpg").write_text("no image")
     (tmp_path / "there.yaml").write_text("mine")
     assert run(monkeypatch, tmp_path, *words.split()) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("isic")]
     assert len(lines) == 1
     assert message in lines[0]
     assert (tmp_path / "there.yaml").read_text() == "mine"
-    assert not (tmp_path / "p.yaml").exists()
+    assert [path.name for path in tmp_path.glob("*.yaml")] == ["there.yaml"]
 
 
 PHOTOS = ROOT / "../shared/data/photos8"
