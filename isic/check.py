@@ -25,6 +25,7 @@ from isic.masks import BACKGROUND, OBJECT, pseudo_mask, read_masks
 from isic.projection import compressed, project
 from isic.trust import class_table, likeness, sharpness
 
+KINDS = ("best", "typical", "worst")
 TILE = 168  # longer side of a picture, pixels
 FACTORS = (0.6, 0.8, 1.0, 1.3, 1.7)  # of the foreground cut, to see what another would give
 BLOCK = 512  # masks read at a time
@@ -59,6 +60,11 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
     names = classes(table)
     places = table.index.get_indexer(ids)
     labels = class_ids(table)[places]
+    if bare := sorted(set(range(len(names))) - set(labels.tolist())):
+        raise InputError(
+            f"{run / 'masks'}: no masks of classes {bare[:10]}. "
+            "Make the masks of each shard: isic masks."
+        )
     directions = _directions(run, len(names))
     facts = class_table(names, labels, shares, likeness(directions))
     masks = read_masks(shards, ids)
@@ -107,7 +113,7 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
         masks=len(ids),
         empty=float((shares == 0).mean()),
         share=float(np.median(shares)),
-        thresholds=(run / "features").is_dir(),
+        thresholds=any(len(sheet["strips"]) > len(KINDS) for sheet in sheets),
     )
     return text, warnings
 
@@ -146,8 +152,7 @@ def _kinds(rows: np.ndarray, examples: int) -> dict[str, list[int]]:
     left = rows[len(best) : n - len(worst)]
     start = max(0, (len(left) - examples) // 2)
     typical = left[start : start + examples]
-    kinds = {"best": best, "typical": typical, "worst": worst}
-    return {kind: chosen.tolist() for kind, chosen in kinds.items()}
+    return dict(zip(KINDS, (best.tolist(), typical.tolist(), worst.tolist()), strict=True))
 
 
 def _mask_facts(shards: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:

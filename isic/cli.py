@@ -108,8 +108,11 @@ def init(
 
     from isic.artifacts import atomic
     from isic.data.folder import index_folder
+    from isic.settings import network_conflicts
     from isic.survey import dataset_name, pretrained, report, settings_file, survey
 
+    if set("{}") & set(str(root)):
+        raise InputError(f"{root}: Snakemake takes braces for wildcards. Rename the folder.")
     name = dataset_name(root)
     output = output or Path(f"{name}.yaml")
     if output.exists():
@@ -119,6 +122,8 @@ def init(
     gpu = torch.cuda.is_available()
     backbone = backbone or ("resnet50" if gpu else "mobilenet_v2")
     weights = weights or pretrained(backbone)
+    for problem in network_conflicts({"backbone": backbone, "weights": weights}):
+        raise InputError(problem)
     with atomic(output) as part:
         part.write_text(settings_file(found, name, gpu, backbone, weights), encoding="utf-8")
     print("\n".join(report(found)))
@@ -1070,12 +1075,14 @@ def risk_coverage(
     from isic.data.index import read_index, read_truth
     from isic.figures import risk_coverage as draw
     from isic.figures import save
-    from isic.trust import confidence_and_hits, halves
+    from isic.trust import confidence_and_hits, halves, read_confidence
     from isic.trust import risk_coverage as curve
 
-    found = pd.read_csv(boxes, dtype={"image_id": str, "class": str}, keep_default_na=False)
+    index_table, truth_table = read_index(index), read_truth(truth)
     curves = {}
-    for split, part in confidence_and_hits(read_index(index), read_truth(truth), found).items():
+    for split, part in confidence_and_hits(
+        index_table, truth_table, read_confidence(boxes)
+    ).items():
         curves[split] = curve(*part)
         more, less = halves(*part)
         print(

@@ -186,10 +186,10 @@ def _conflicts(settings: Settings) -> Iterator[str]:
         yield "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights"
     for name in ("classifier", "segmenter", "recognizer"):
         if settings[name]["backbone"] is not None:
-            yield from (f"{name}.{line}" for line in _network(settings[name]))
+            yield from (f"{name}.{line}" for line in network_conflicts(settings[name]))
 
 
-def _network(section: Settings) -> Iterator[str]:
+def network_conflicts(section: Mapping[str, Any]) -> Iterator[str]:
     """Backbone or weights that torchvision does not have, and weights of another backbone."""
     networks, known_weights = torchvision_names()
     backbone, weights = section["backbone"], section["weights"]

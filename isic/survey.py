@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -59,6 +58,7 @@ def report(found: Survey) -> list[str]:
     """Lines on what the folder holds; those about trouble begin with `warning:`."""
     index = found.index
     counts = index[index["split"] == "train"]["class"].value_counts()
+    counts = counts.reindex(classes(index))  # as they stand in the index, not by number
     tested = int((index["split"] == "test").sum())
     lines = [
         f"{found.root}: {len(counts)} classes, {int(counts.sum())} training images, "
@@ -215,5 +215,6 @@ def settings_file(found: Survey, name: str, gpu: bool, backbone: str, weights: s
 
 def _scalar(value: str) -> str:
     """A string as YAML writes it, quoted where it must be."""
-    plain = yaml.safe_dump(value, allow_unicode=True, width=10**6).removesuffix("\n...\n").strip()
-    return plain if "\n" not in plain else json.dumps(value)
+    style = None if value.isprintable() else '"'  # which alone can hold line breaks and the like
+    text = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=10**6)
+    return text.removesuffix("\n").removesuffix("\n...")

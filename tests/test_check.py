@@ -2,9 +2,11 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,8 @@ from PIL import Image
 
 from isic import InputError
 from isic.artifacts import new_hdf5
-from isic.check import _kinds, check_page, masked
+from isic.check import _kinds, check_page, heated, masked
+from isic.cli import main
 from isic.data.image import read
 from isic.data.pack import join_shards, pack, pack_shard
 from isic.masks import write_masks
@@ -21,6 +24,7 @@ from isic.nmf import class_direction
 
 CLASSES = ["cat", '<b>"x" & ü', "dead", "odd"]
 EACH, SIDE, ARM = 12, 64, "lambda~1.0_gamma~0.1_seed~0"
+CUT = "one image at several thresholds"
 N = 8  # channels
 
 
@@ -36,15 +40,16 @@ def features(rng: np.random.Generator, kind: str) -> np.ndarray:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run up to its masks, in two shards, as the workflow leaves it."""
-    root, results = tmp_path / "source", tmp_path / "results/set"
+    return made(tmp_path, dict.fromkeys(CLASSES, EACH))
+
+
+def made(folder: Path, counts: Mapping[str, int]) -> Path:
+    """A run up to its masks, in two shards of classes, as the workflow leaves it."""
+    root, results = folder / "source", folder / "results/set"
     rng = np.random.default_rng(0)
     rows = []
-    for image, (name, i) in zip(
-        pictures(len(CLASSES) * EACH, SIDE),
-        [(name, i) for name in CLASSES for i in range(EACH)],
-        strict=True,
-    ):
+    names = [(name, i) for name, count in counts.items() for i in range(count)]
+    for image, (name, i) in zip(pictures(len(names), SIDE), names, strict=True):
         folder = root / name.replace("/", "")
         folder.mkdir(parents=True, exist_ok=True)
         size = (SIDE, SIDE // 2) if i % 2 else (SIDE, SIDE)
@@ -56,8 +61,8 @@ def run(tmp_path: Path) -> Path:
     index.to_csv(results / "index.csv", index=False)
     pack(index, root, results / f"images~{SIDE}.h5", SIDE)
     for shard in (0, 1):
-        part = index[index["class"].isin(CLASSES[2 * shard : 2 * shard + 2])]
-        labels = part["class"].map(CLASSES.index).to_numpy()
+        part = index[index["class"].isin(list(counts)[2 * shard : 2 * shard + 2])]
+        labels = part["class"].map(list(counts).index).to_numpy()
         paths = [results / ARM / kind / f"{shard}.h5" for kind in ("features", "directions")]
         with new_hdf5(paths[0], {}) as file, new_hdf5(paths[1], {"compress": 1.0}) as found:
             file["image_id"] = part["image_id"].to_numpy(object)
@@ -86,7 +91,7 @@ def test_each_class_has_its_sheet_and_its_warnings(run: Path) -> None:
     assert "unlike the other classes'" in warnings[1] and "unlike" in warnings[2]  # noqa: PT018
     sections = page.split("<section")[1:]
     for section in sections:
-        kinds, _, cuts = section.partition("one image at several thresholds")
+        kinds, _, cuts = section.partition(CUT)
         names = re.findall(r'alt="([^"]*)"', kinds)
         assert len(names) == len(set(names)) == 9
         assert len(set(re.findall(r'alt="([^"]*)"', cuts))) == 1
@@ -108,8 +113,46 @@ def test_no_image_stands_twice_in_a_class(images: int) -> None:
 def test_without_features_the_page_says_so(run: Path) -> None:
     shutil.rmtree(run / "features")
     page, _ = check_page(run, 2)
-    assert "one image at several thresholds" not in page
+    assert CUT not in page
     assert "feature maps are gone" in page
+
+
+def test_where_each_shard_of_features_was_deleted_the_page_says_so(run: Path) -> None:
+    """As Snakemake leaves it with features.on_disk: the files are gone, their folder is there."""
+    for path in (run / "features").iterdir():
+        path.unlink()
+    page, _ = check_page(run, 2)
+    assert CUT not in page
+    assert "feature maps are gone" in page
+
+
+@pytest.mark.parametrize("examples", [1, 4])
+def test_classes_of_few_images_have_sheets(examples: int, tmp_path: Path) -> None:
+    counts = dict(zip(CLASSES, (1, 2, 3, 4), strict=True))
+    page, _ = check_page(made(tmp_path, counts), examples)
+    for section, count in zip(page.split("<section")[1:], counts.values(), strict=True):
+        kinds, _, cuts = section.partition(CUT)
+        names = re.findall(r'alt="([^"]*)"', kinds)
+        assert len(names) == len(set(names)) == min(count, 3 * examples)
+        assert cuts.count("<img") == 6
+        assert cuts.count("(in use)") == 1
+
+
+def test_masks_over_the_whole_image_are_warned_of(run: Path) -> None:
+    with h5py.File(run / "masks/0.h5", "r+") as file:
+        for row in range(EACH):  # of the first class
+            file["mask"][row] = 1
+        file["object_share"][:EACH] = 1
+    page, warnings = check_page(run, 2)
+    assert warnings[0] == "class cat: 100% of its pseudo-masks take the whole image for object"
+    assert "100% object, sure 1.00" in page
+
+
+def test_a_run_without_trouble_says_so(tmp_path: Path) -> None:
+    page, warnings = check_page(made(tmp_path, {"cat": 6, '<b>"x" & ü': 6, "dog": 6}), 2)
+    assert warnings == []
+    assert "warnings" not in page.partition("<body>")[2]
+    assert "No class has many empty masks" in page
 
 
 def test_images_kept_as_jpeg_serve_as_well(run: Path) -> None:
@@ -133,6 +176,14 @@ def test_colours_tell_object_background_and_what_is_left_out() -> None:
     assert np.ptp(shown[0, 0]) == np.ptp(shown[7, 0]) == 0
 
 
+def test_a_map_of_zeros_is_dark() -> None:
+    image = np.full((8, 8, 3), 200, np.uint8)
+    assert heated(image, np.zeros((8, 8))).max() <= 72
+    heat = np.zeros((8, 8))
+    heat[0, 0] = 1e-6  # what counts is where the map is highest
+    assert heated(image, heat)[0, 0].mean() > 150
+
+
 def test_runs_that_cannot_be_shown_are_named(run: Path) -> None:
     def refused(folder: Path, word: str) -> None:
         with pytest.raises(InputError, match=word) as caught:
@@ -146,6 +197,44 @@ def test_runs_that_cannot_be_shown_are_named(run: Path) -> None:
     index = (run.parent / "index.csv").read_text()
     (run.parent / "index.csv").write_text(index.replace("cat/3.png", "cat/x.png"))
     refused(run, r"image cat/3\.png is not in .*index\.csv")
+    (run.parent / "index.csv").write_text(index + "cat/y.png,test,cat,64,64,0\n")
+    refused(run, rf"images~{SIDE}\.h5: its images are not those of the index")
+    (run.parent / "index.csv").unlink()
+    refused(run, r"index\.csv: does not exist")
+
+
+def test_a_missing_shard_of_masks_is_named(run: Path) -> None:
+    (run / "masks/1.h5").unlink()
+    with pytest.raises(InputError, match="masks") as caught:
+        check_page(run, 2)
+    assert "\n" not in str(caught.value)
+
+
+def isic(monkeypatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["isic", *map(str, words)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return stopped.value.code or 0
+
+
+def test_the_command_writes_the_page_and_prints_the_warnings(
+    run: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    assert isic(monkeypatch, "check", run, "--examples", "1") == 0
+    *warnings, written = capsys.readouterr().out.splitlines()
+    page, expected = check_page(run, 1)
+    assert warnings == [f"warning: {text}" for text in expected]
+    assert written == f"written: {run / 'check.html'}"
+    assert (run / "check.html").read_text(encoding="utf-8") == page
+    assert isic(monkeypatch, "check", run, tmp_path / "new/page.html") == 0
+    assert (tmp_path / "new/page.html").stat().st_size > len(page)
+
+
+def test_the_command_refuses_in_one_line(run: Path, monkeypatch, capsys) -> None:
+    assert isic(monkeypatch, "check", run.parent) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"isic: {run.parent}: has no masks")
+    assert not (run.parent / "check.html").exists()
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +256,8 @@ def test_the_page_in_a_browser(run: Path, browser, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 800})
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("requestfailed", lambda request: said.append(request.url))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
     assert said == []
@@ -175,10 +266,12 @@ def test_the_page_in_a_browser(run: Path, browser, tmp_path: Path) -> None:
         "img", "all => all.map(i => [i.complete, i.naturalWidth, i.naturalHeight, i.width])"
     )
     assert len(sizes) == len(CLASSES) * (9 + 6)
-    assert all(complete and width == shown for complete, width, _, shown in sizes)
+    assert all(complete and 0 < width == shown for complete, width, _, shown in sizes)
     assert {height for _, _, height, _ in sizes} == {84, 168}  # each in its own aspect
     names = page.locator("#classes tbody td:first-child").all_inner_texts()
-    assert names == sorted(CLASSES, key=CLASSES.index)
+    assert names == CLASSES
+    assert page.locator("#classes tbody tr").count() == len(CLASSES)
+    assert page.locator("b").count() == 0  # the name with a tag in it is text
     assert page.locator("section h2").all_inner_texts() == names
     texts = page.locator("body > ul.warnings li").all_inner_texts()
     assert len(texts) == 3
@@ -190,4 +283,47 @@ def test_the_page_in_a_browser(run: Path, browser, tmp_path: Path) -> None:
     used = page.locator("figure.used img").first
     assert used.evaluate("i => getComputedStyle(i).outlineStyle") == "solid"
     page.screenshot(path=tmp_path / "check.png")
+    page.close()
+
+
+def test_links_lead_to_the_classes(run: Path, browser, tmp_path: Path) -> None:
+    (tmp_path / "check.html").write_text(check_page(run, 3)[0], encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1200, "height": 400})
+    page.goto((tmp_path / "check.html").as_uri())
+    for number, name in enumerate(CLASSES):
+        page.evaluate("window.scrollTo(0, 0)")
+        page.locator("#classes a").nth(number).click()
+        section = page.locator("section").nth(number)
+        assert section.locator("h2").inner_text() == name
+        assert section.evaluate("s => Math.abs(s.getBoundingClientRect().top)") < 50
+    page.close()
+
+
+def test_warnings_and_the_threshold_in_use_are_seen(run: Path, browser, tmp_path: Path) -> None:
+    html, warnings = check_page(run, 3)
+    (tmp_path / "check.html").write_text(html, encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto((tmp_path / "check.html").as_uri())
+    shown = page.locator("body > ul.warnings li")
+    assert shown.all_inner_texts() == warnings
+    assert all(item.is_visible() for item in shown.all())
+    for number, name in enumerate(CLASSES):
+        section = page.locator("section").nth(number)
+        own = [text.removeprefix(f"class {name}: ") for text in warnings if f" {name}: " in text]
+        assert section.locator("ul.warnings li").all_inner_texts() == own
+        flagged = page.locator("#classes tbody tr").nth(number).get_attribute("class")
+        assert (flagged == "flagged") == bool(own)
+        used = section.locator("figure.used")
+        assert used.count() == 1
+        assert "above 1.50 (in use)" in used.inner_text()
+        widths = section.locator("img").evaluate_all(
+            "all => all.map(i => [getComputedStyle(i).outlineStyle, i.closest('.used') !== null])"
+        )
+        assert all((style == "solid") == inside for style, inside in widths)
+    assert not page.get_by_text("feature maps are gone").count()
+    shutil.rmtree(run / "features")
+    (tmp_path / "check.html").write_text(check_page(run, 3)[0], encoding="utf-8")
+    page.reload()
+    assert page.get_by_text("feature maps are gone").is_visible()
+    assert page.locator("figure.used").count() == 0
     page.close()

@@ -131,8 +131,8 @@ def test_of_many_classes_some_are_named(tmp_path: Path) -> None:
     assert "c09 2, and 2 more classes" in text
     assert "c10" not in text.splitlines()[1]
     assert "from 2 (c00) to 4 (c02), median 3" in text
-    assert "12 classes have fewer than 10 training images: c00, " in text
-    assert text.endswith("c09, and 2 more")
+    assert "12 classes have fewer than 10 training images: " in text
+    assert text.endswith(", and 2 more")
 
 
 def test_ten_times_as_many_images_are_not_uneven(tmp_path: Path) -> None:
@@ -205,11 +205,15 @@ def test_settings_name_the_very_folder(folder: str) -> None:
     assert own["classifier"]["backbone"] == "resnet50"
 
 
+PATTERN = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["properties"]["datasets"][
+    "propertyNames"
+]["pattern"]
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
 def test_any_folder_gives_a_name_that_results_may_carry(folder: str) -> None:
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     name = dataset_name(Path(folder))
-    assert re.fullmatch(schema["properties"]["datasets"]["propertyNames"]["pattern"], name)
+    assert re.fullmatch(PATTERN, name)
     assert name not in TAKEN
 
 
@@ -347,6 +351,7 @@ def test_large_sets_are_kept_as_jpeg() -> None:
     [
         ("nowhere", "nowhere: no such folder"),
         ("p/a", "no class folders with images in it"),
+        ("p/{a}", "p/{a}: Snakemake takes braces for wildcards"),
         ("bare", "class 'none' has no training image"),
         ("broken", "class 'b' has no training image that can be read"),
         ("p --backbone resnet19", "torchvision has no network 'resnet19'"),
