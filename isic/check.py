@@ -160,6 +160,8 @@ def _mask_facts(shards: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[st
     ids, shares, settings = [], [], {}
     for path in shards:
         with open_hdf5(path) as file:
+            if not {"image_id", "object_share", "mask"} <= set(file):
+                raise InputError(f"{path}: holds no masks. Make it again with `isic masks`.")
             ids.append(strings(file["image_id"]))
             shares.append(file["object_share"][:])
             settings = json.loads(file.attrs.get("settings", "{}"))

@@ -113,6 +113,8 @@ def init(
 
     if set("{}") & set(str(root)):
         raise InputError(f"{root}: Snakemake takes braces for wildcards. Rename the folder.")
+    if str(root).startswith("-"):
+        raise InputError(f"{root}: begins with a dash, as options do. Rename the folder.")
     name = dataset_name(root)
     output = output or Path(f"{name}.yaml")
     if output.exists():
@@ -1084,11 +1086,11 @@ def risk_coverage(
         index_table, truth_table, read_confidence(boxes)
     ).items():
         curves[split] = curve(*part)
-        more, less = halves(*part)
-        print(
-            f"{split}: {part[1].mean():.1%} of {len(part[1])} images hit; "
-            f"{more:.1%} of the more confident half, {less:.1%} of the rest"
-        )
+        line = f"{split}: {part[1].mean():.1%} of {len(part[1])} images hit"
+        if len(part[1]) > 1:
+            more, less = halves(*part)
+            line += f"; {more:.1%} of the more confident half, {less:.1%} of the rest"
+        print(line)
     write_csv(pd.concat([c.assign(split=split) for split, c in curves.items()]), output)
     save(draw(curves), figure)
 

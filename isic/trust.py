@@ -35,14 +35,15 @@ def likeness(directions: np.ndarray) -> np.ndarray:
     """Cosine of each class's direction (C, N) with the mean of the other classes' unit directions.
 
     Returns:
-        (C,) float in 0 … 1; 0 for a direction of zeros, nan where there is no other class.
+        (C,) float in 0 … 1; 0 for a direction of zeros, else nan where no other class has one.
     """
     length = np.linalg.norm(directions, axis=1, keepdims=True)
     unit = np.divide(directions, length, out=np.zeros_like(directions), where=length > 0)
     others = unit.sum(0) - unit
     length = np.linalg.norm(others, axis=1)
     along = (unit * others).sum(1)
-    return np.divide(along, length, out=np.full(len(unit), np.nan), where=length > 0)
+    alone = np.where(unit.any(1), np.nan, 0.0)
+    return np.divide(along, length, out=alone, where=length > 0)
 
 
 def class_table(
@@ -157,7 +158,7 @@ def risk_coverage(confidence: np.ndarray, hits: np.ndarray) -> pd.DataFrame:
 
 
 def halves(confidence: np.ndarray, hits: np.ndarray) -> tuple[float, float]:
-    """Share of hits among the more confident half of the images, and among the rest."""
+    """Share of hits among the more confident half of two or more images, and among the rest."""
     order = np.argsort(-confidence, kind="stable")
     half = len(order) // 2
     return float(hits[order[:half]].mean()), float(hits[order[half:]].mean())

@@ -203,6 +203,13 @@ def test_runs_that_cannot_be_shown_are_named(run: Path) -> None:
     refused(run, r"index\.csv: does not exist")
 
 
+def test_a_shard_without_masks_is_named(run: Path) -> None:
+    with new_hdf5(run / "masks/0.h5", {}) as file:
+        file["other"] = [1]
+    with pytest.raises(InputError, match=r"masks/0\.h5: holds no masks"):
+        check_page(run, 2)
+
+
 def test_a_missing_shard_of_masks_is_named(run: Path) -> None:
     (run / "masks/1.h5").unlink()
     with pytest.raises(InputError, match="masks") as caught:

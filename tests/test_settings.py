@@ -88,6 +88,7 @@ def test_a_data_sets_own_settings_win():
         ({"source": {"type": "cub", "url": "https://a/b"}}, "source.checksum: missing"),
         ({"images": {"crop": 400}}, "images.crop: 400 is greater than images.resize, "),
         ({"source": {"root": "a/{b}"}}, "source.root: 'a/{b}' is not a folder without braces"),
+        ({"source": {"root": "-a"}}, "source.root: '-a' is not a folder without braces"),
         ({"masks": {"background": 1.9}}, "masks.background: 1.9 is not less than masks.foregr"),
         ({"classifier": {"backbone": "resnet5"}}, "classifier.backbone: torchvision has no netw"),
         (

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from hypothesis import example, given
+from hypothesis import settings as patience
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -131,8 +132,8 @@ def test_of_many_classes_some_are_named(tmp_path: Path) -> None:
     assert "c09 2, and 2 more classes" in text
     assert "c10" not in text.splitlines()[1]
     assert "from 2 (c00) to 4 (c02), median 3" in text
-    assert "12 classes have fewer than 10 training images: " in text
-    assert text.endswith(", and 2 more")
+    assert "12 classes have fewer than 10 training images: c00, " in text
+    assert text.endswith("c09, and 2 more")
 
 
 def test_ten_times_as_many_images_are_not_uneven(tmp_path: Path) -> None:
@@ -188,8 +189,9 @@ FOUND = pd.DataFrame(
 ).assign(width=90, height=90)
 
 
+@patience(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
-@example("my photos: #1 \"best\" 'of' {2024} [x]")
+@example("my photos: #1 \"best\" 'of' (2024) [x]")
 @example("写真\u3000")  # the space that Japanese is written with
 @example("\xa0photos")
 @example("a\x85b")  # a line's end to YAML
@@ -246,8 +248,6 @@ def settings(path: Path) -> tuple[str, dict]:
         ("ünïcode", "n-code"),
         ("写真", "images"),
         ('it\'s: #1 "best"', "it-s-1-best"),
-        ("- dash", "dash"),
-        ("-photos", "photos"),
         ("true", "true"),
         ("2024-01-01", "2024-01-01"),
         ("007", "007"),
@@ -352,6 +352,7 @@ def test_large_sets_are_kept_as_jpeg() -> None:
         ("nowhere", "nowhere: no such folder"),
         ("p/a", "no class folders with images in it"),
         ("p/{a}", "p/{a}: Snakemake takes braces for wildcards"),
+        ("./-p", "-p: begins with a dash"),
         ("bare", "class 'none' has no training image"),
         ("broken", "class 'b' has no training image that can be read"),
         ("p --backbone resnet19", "torchvision has no network 'resnet19'"),

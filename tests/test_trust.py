@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -47,6 +47,8 @@ def test_a_direction_is_compared_with_the_others() -> None:
     assert cosines[0] == pytest.approx(np.sqrt(0.5))  # with (1, 1, 0)/√2 + (0, 0, 1)
     assert cosines[2] == cosines[3] == 0
     assert np.isnan(likeness(directions[:1])).all()
+    assert likeness(np.zeros((2, 3))).tolist() == [0, 0]
+    assert np.array_equal(likeness(np.array([[1.0, 0], [0, 0]])), [np.nan, 0], equal_nan=True)
     assert likeness(np.array([[3.0, 4.0], [1.0, 0.0]])).tolist() == pytest.approx([0.6, 0.6])
     assert likeness(np.array([[1.0, 2.0]] * 5)) == pytest.approx(1)
 
@@ -125,6 +127,7 @@ def test_where_all_are_equally_sure_all_are_kept() -> None:
     assert table.to_numpy().tolist() == [pytest.approx([5, 1, 0.5, 2 / 5])]
 
 
+@settings(deadline=None)
 @given(st.data(), st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30))
 def test_the_order_of_the_images_changes_nothing(data, images: list[tuple[int, bool]]) -> None:
     def curve(images: list[tuple[int, bool]]) -> pd.DataFrame:
@@ -134,6 +137,7 @@ def test_the_order_of_the_images_changes_nothing(data, images: list[tuple[int, b
     pd.testing.assert_frame_equal(curve(images), curve(data.draw(st.permutations(images))))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=50))
 def test_coverage_rises_to_all_and_risk_to_the_misses(images: list[tuple[float, bool]]) -> None:
     confidence = np.array([value for value, _ in images])
