@@ -22,7 +22,7 @@ from isic.data.pack import load_images
 from isic.errors import InputError
 from isic.interpolation import upsample
 from isic.masks import BACKGROUND, OBJECT, pseudo_mask, read_masks
-from isic.projection import compressed, project
+from isic.projection import compressed, project, read_directions
 from isic.trust import class_table, likeness, sharpness
 
 KINDS = ("best", "typical", "worst")
@@ -65,12 +65,11 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
             f"{run / 'masks'}: no masks of classes {bare[:10]}. "
             "Make the masks of each shard: isic masks."
         )
-    directions = _directions(run, len(names))
+    directions, _ = read_directions(sorted((run / "directions").glob("*.h5")), len(names))
     facts = class_table(names, labels, shares, likeness(directions))
     masks = read_masks(shards, ids)
-    sure = np.concatenate(
-        [sharpness(masks[i : i + BLOCK]) for i in range(0, len(ids), BLOCK)]
-    )  # fmt: skip
+    blocks = range(0, len(ids), BLOCK)
+    sure = np.concatenate([sharpness(masks[i : i + BLOCK]) for i in blocks])
     images = load_images(run.parent / f"images~{masks.shape[1]}.h5", index)
     sheets = []
     for number, name in enumerate(names):
@@ -166,21 +165,6 @@ def _mask_facts(shards: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[st
             shares.append(file["object_share"][:])
             settings = json.loads(file.attrs.get("settings", "{}"))
     return np.concatenate(ids), np.concatenate(shares), settings
-
-
-def _directions(run: Path, count: int) -> np.ndarray:
-    """Directions (C, N) of all classes."""
-    vectors: dict[int, np.ndarray] = {}
-    for path in sorted((run / "directions").glob("*.h5")):
-        with open_hdf5(path) as file:
-            vectors |= dict(zip(file["label"][:].tolist(), file["direction"][:], strict=True))
-    missing = sorted(set(range(count)) - set(vectors))
-    if missing:
-        raise InputError(
-            f"{run / 'directions'}: no direction of classes {missing[:10]}. "
-            "Make the directions of each shard: isic directions."
-        )
-    return np.stack([vectors[c] for c in range(count)])
 
 
 def _cuts(

@@ -38,6 +38,7 @@ def read_directions(paths: Sequence[str | Path], classes: int) -> tuple[np.ndarr
     missing = sorted(set(range(classes)) - set(found))
     if missing:
         raise InputError(
-            f"directions of classes {missing[:10]} are missing: give --directions for each shard."
+            f"directions of classes {missing[:10]} are missing: make those of each shard with "
+            "`isic directions`, and where a command takes them, give each with --directions."
         )
     return np.stack([found[c] for c in range(classes)]), compress

@@ -192,7 +192,7 @@ def test_runs_that_cannot_be_shown_are_named(run: Path) -> None:
 
     refused(run.parent, r"has no masks/\*\.h5")
     (run / "directions/1.h5").rename(run / "directions/1.gone")
-    refused(run, r"directions: no direction of classes \[2, 3\]")
+    refused(run, r"directions of classes \[2, 3\] are missing: make those of each shard")
     (run / "directions/1.gone").rename(run / "directions/1.h5")
     index = (run.parent / "index.csv").read_text()
     (run.parent / "index.csv").write_text(index.replace("cat/3.png", "cat/x.png"))
