@@ -23,6 +23,11 @@ include: "rules/predictions.smk"
 include: "rules/report.smk"
 
 
+# In place of Snakemake's own lock, which outlives a killed Snakemake and would have to be removed by hand.
+onstart:
+    or_exit(hold, ".snakemake/isic.lock")
+
+
 # Where Snakemake itself runs, not in a cluster's job: what needs the network.
 localrules:
     fetch,

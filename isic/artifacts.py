@@ -19,8 +19,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from isic.errors import InputError
-from isic.folders import make_folder
+from isic.code import code_digest
+from isic.errors import InputError, WriteError
+from isic.folders import make_folder, temporary, writing
 
 PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
 
@@ -29,25 +30,30 @@ PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends well.
 
-    The temporary name is fixed (`.NAME.part`), so a killed run leaves at most one such file and
-    the next run replaces it.
+    The temporary name holds the process's number; what a killed run leaves, the next one removes.
 
     Raises:
         InputError: there is a folder of that name, or a file where its folder should be.
+        WriteError: the disk is full, the folder read-only, and the like.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder. Name a file.")
     make_folder(path.parent)
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise WriteError(
+            f"{path}: cannot be written (the folder is read-only). Make it writable, or name "
+            "another, then run the same command again."
+        )
+    with writing(path):
+        part = temporary(path)
+        try:
+            yield part
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
@@ -66,18 +72,45 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
 
 def provenance(
-    settings: Mapping[str, Any], inputs: Sequence[str | os.PathLike[str]] = ()
+    command: str, settings: Mapping[str, Any], inputs: Sequence[str | os.PathLike[str]] = ()
 ) -> dict[str, str]:
-    """What an artifact says of itself: settings, library versions, fingerprints of its inputs.
+    """What an artifact says of itself: the command that made it, its settings, a digest of its
+    code, library versions, fingerprints of its inputs (None for a folder).
 
-    Returns a flat dictionary of JSON strings, fit for HDF5 attributes and safetensors metadata.
-    Holds no time and no absolute path: the same run gives the same bytes.
+    Returns a flat dictionary of strings, JSON but for the first, fit for HDF5 attributes and
+    safetensors metadata. Holds no time and no absolute path: the same run gives the same bytes.
+
+    Raises:
+        InputError: an input is missing or cannot be read.
     """
+    paths = list(map(Path, inputs))
     return {
-        "settings": json.dumps(dict(settings), sort_keys=True, default=str),
+        "command": command,
+        "settings": json.dumps({k: _portable(v) for k, v in settings.items()}, sort_keys=True),
+        "code": code_digest(command),
         "versions": json.dumps({name: importlib.metadata.version(name) for name in PACKAGES}),
-        "inputs": json.dumps([[Path(path).name, fingerprint(path)] for path in inputs]),
+        "inputs": json.dumps(
+            [[_portable(str(p)), None if p.is_dir() else fingerprint(p)] for p in paths]
+        ),
     }
+
+
+def _portable(value: Any) -> Any:
+    """Of an absolute path, alone or in a list, the last part."""
+    if isinstance(value, list | tuple):
+        return [_portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def record_path(path: str | os.PathLike[str]) -> Path:
+    """Where the provenance of a file stands that cannot hold it: `.NAME.made.json` beside it."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.made.json")
+
+
+def write_record(path: str | os.PathLike[str], made: Mapping[str, str]) -> None:
+    """Keep the provenance of a CSV, JSON, PNG or HTML file beside it, with its own fingerprint."""
+    write_json({**made, "fingerprint": fingerprint(path)}, record_path(path))
 
 
 def write_csv(

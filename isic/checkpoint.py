@@ -6,6 +6,7 @@ alone. It lies beside the file that the training will write, and goes when that 
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from collections.abc import Mapping
@@ -15,7 +16,6 @@ from typing import Any
 import torch
 
 from isic.artifacts import atomic
-from isic.code import code_digest
 from isic.distributed import rank
 
 
@@ -24,13 +24,12 @@ class Checkpoint:
 
     Args:
         output: the file that the finished training will be.
-        stage: the command, whose code's digest is part of the identity.
-        provenance: settings, versions and inputs, see `isic.artifacts.provenance`.
+        provenance: settings, code, versions and inputs, see `isic.artifacts.provenance`.
     """
 
-    def __init__(self, output: Path, stage: str, provenance: Mapping[str, str]) -> None:
+    def __init__(self, output: Path, provenance: Mapping[str, str]) -> None:
         self.path = output.with_name(f"{output.name}.checkpoint")
-        self.identity = json.dumps({"code": code_digest(stage), **provenance}, sort_keys=True)
+        self.identity = json.dumps(provenance, sort_keys=True)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """The state that was saved last, tensors on `device`; None where there is none.
@@ -61,8 +60,10 @@ class Checkpoint:
         """
         if rank() > 0:
             return
+        file = io.BytesIO()  # written to a full disk directly, torch would not say why it failed
+        torch.save({"identity": self.identity, "state": dict(state)}, file)
         with atomic(self.path) as part:
-            torch.save({"identity": self.identity, "state": dict(state)}, part)
+            part.write_bytes(file.getbuffer())
 
     def remove(self) -> None:
         """Delete the file: its training is finished."""

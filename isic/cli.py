@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shlex
 import sys
+import threading
+import time
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from isic.errors import InputError
+from isic.errors import InputError, WriteError
 
-PEOPLE = ("init", "check", "predict", "export")
+PEOPLE = ("init", "check", "predict", "export", "show")
+THREADS = 4  # of a computation; on two cores they are 6 % slower than two (docs/results.md)
+RECORDED = (".csv", ".json", ".png", ".html")  # files that cannot hold their own provenance
 
 
 class Commands(TyperGroup):
@@ -39,6 +45,74 @@ class Commands(TyperGroup):
                 formatter.write_dl(rows)
 
 
+class Command(TyperCommand):
+    """A command that says what it does, on what, how long it took and how much memory, and keeps
+    the provenance of what it wrote."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["arguments"] = shlex.join(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not sys.stdout.isatty():
+            print(f"isic {ctx.info_name} {ctx.meta['arguments']}", flush=True)
+        begin = time.perf_counter()
+        running.set(ctx)
+        try:
+            result = super().invoke(ctx)
+            if os.environ.get("RANK", "0") == "0":
+                from isic.artifacts import write_record
+
+                for path in _paths(written=True):
+                    if path.suffix in RECORDED and path.is_file():
+                        write_record(path, made_of())
+            return result
+        finally:
+            seconds = round(time.perf_counter() - begin, 1)
+            print(f"{ctx.info_name}: {seconds} s, at most {_memory()}", flush=True)
+
+
+running: ContextVar[click.Context] = ContextVar("running")  # the command at hand
+
+
+def _paths(written: bool) -> list[Path]:
+    """The files and folders that the command at hand was given to write, or to read."""
+    context, paths = running.get(), []
+    for name, hint in get_type_hints(context.command.callback, include_extras=True).items():
+        info = getattr(hint, "__metadata__", (None,))[0]  # typer.Argument or typer.Option
+        value = context.params.get(name)
+        if info is not None and "Path" in str(hint) and info.writable == written:
+            paths += map(Path, value if isinstance(value, list | tuple) else filter(None, [value]))
+    return paths
+
+
+def made_of() -> dict[str, str]:
+    """The provenance of what the command at hand writes, from its own arguments."""
+    from isic.artifacts import provenance
+
+    context = running.get()
+    if "made" not in context.meta:  # inputs may be large: read once
+        hints = get_type_hints(context.command.callback)
+        settings = {k: v for k, v in context.params.items() if "Path" not in str(hints[k])}
+        inputs = _paths(written=False)
+        context.meta["made"] = provenance(context.info_name, settings, inputs)
+    return dict(context.meta["made"])
+
+
+def _memory() -> str:
+    """Peak memory of this process and its children, and of the GPU."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(one).ru_maxrss for one in who) * unit
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return f"{peak / 2**20:.0f} MiB of memory"
+    gpu = torch.cuda.max_memory_allocated()
+    return f"{peak / 2**20:.0f} MiB of memory, {gpu / 2**20:.0f} MiB of the GPU's"
+
+
 app = typer.Typer(
     name="isic",
     cls=Commands,
@@ -53,7 +127,7 @@ app = typer.Typer(
 
     The other commands are the stages of the workflow, each of which can be run by hand. Exit
     status: 0 done, 1 bad input or settings, 2 wrong options, 3 done but for some images that
-    cannot be read.""",
+    cannot be read. An error is one line; with --debug, anywhere, it shows where it arose.""",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -62,8 +136,8 @@ app = typer.Typer(
 
 Index = Annotated[Path, typer.Argument(help="index.csv: the images, their split and class.")]
 Images = Annotated[Path, typer.Argument(help="images~R.h5: the decoded images.")]
-Output = Annotated[Path, typer.Argument(help="File to write.")]
-Curves = Annotated[Path, typer.Argument(help="CSV to write: losses by epoch.")]
+Output = Annotated[Path, typer.Argument(writable=True, help="File to write.")]
+Curves = Annotated[Path, typer.Argument(writable=True, help="CSV to write: losses by epoch.")]
 Weights = Annotated[
     Path | None, typer.Option(help="torchvision state dict of the backbone; none: random weights.")
 ]
@@ -81,14 +155,20 @@ Precision = Annotated[str, typer.Option(help="float32 or bf16.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Resize = Annotated[int, typer.Option(min=32, help="R: side of the resized image, pixels.")]
 Tested = Annotated[bool, typer.Option("--tested", help="Only the images that get boxes.")]
-TensorBoard = Annotated[Path | None, typer.Option(help="Folder for TensorBoard; none: no file.")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic/--no-deterministic", help="Same weights on a GPU, too.")
+]
+TensorBoard = Annotated[
+    Path | None, typer.Option(writable=True, help="Folder for TensorBoard; none: no file.")
+]
 
 
 @app.command()
 def init(
     root: Annotated[Path, typer.Argument(help="Folder of class folders: CLASS/*.jpg.")],
     output: Annotated[
-        Path | None, typer.Option(help="Settings file to write. [default: FOLDER.yaml]")
+        Path | None,
+        typer.Option(writable=True, help="Settings file to write. [default: FOLDER.yaml]"),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -139,13 +219,14 @@ def init(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     run: Annotated[
         Path, typer.Argument(help="Run with pseudo-masks: results/DATASET/lambda~1.0_….")
     ],
     output: Annotated[
-        Path | None, typer.Argument(help="HTML file to write. [default: RUN/check.html]")
+        Path | None,
+        typer.Argument(writable=True, help="HTML file to write. [default: RUN/check.html]"),
     ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Images of a kind, a class.")] = 4,
 ) -> None:
@@ -166,11 +247,13 @@ def check(
     print(f"written: {output}")
 
 
-@app.command()
+@app.command(cls=Command)
 def predict(
     model: Annotated[Path, typer.Argument(help="results/DATASET/model.safetensors.")],
     images: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
-    output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("predictions"),
+    output: Annotated[Path, typer.Option(writable=True, help="Folder to write.")] = Path(
+        "predictions"
+    ),
     all_objects: Annotated[
         bool, typer.Option("--all-objects", help="Every object, not only the largest.")
     ] = False,
@@ -198,7 +281,6 @@ def predict(
     GIF and PPM of any size, mode and orientation are read. A file that cannot be read is reported,
     the rest goes on, and the exit status is 3.
     """
-    from isic.artifacts import provenance
     from isic.data.index import read_index
     from isic.localizer import Localizer
     from isic.predictions import Asked, common_root, find_images, predict
@@ -220,10 +302,9 @@ def predict(
     if min_area is None:  # of every image one box, however small the object
         min_area = 0.01 if all_objects else 0.0
     asked = Asked(all_objects, min_area, masks, overlays, classes)
-    metadata = provenance(vars(asked), [model])
     localizer = Localizer.load(model)
     found = predict(
-        localizer, root, ids, output, asked, problems=problems, labels=labels, metadata=metadata
+        localizer, root, ids, output, asked, problems=problems, labels=labels, metadata=made_of()
     )
     bad = found[found["problem"].notna()]
     seen = found[found["problem"].isna()]
@@ -245,7 +326,9 @@ def export(
         str, typer.Argument(help="coco, voc or yolo: of predictions; onnx: of a model.")
     ],
     source: Annotated[Path, typer.Argument(help="Folder that predict wrote, or the model.")],
-    output: Annotated[Path, typer.Argument(help="File (coco, onnx) or new folder (voc, yolo).")],
+    output: Annotated[
+        Path, typer.Argument(writable=True, help="File (coco, onnx) or new folder (voc, yolo).")
+    ],
     masks: Annotated[bool, typer.Option(help="coco: with masks, as RLE.")] = True,
 ) -> None:
     """Write predictions as COCO, Pascal VOC or YOLO, or a model as ONNX.
@@ -275,8 +358,22 @@ def export(
 
 
 @app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A file that isic wrote.")],
+) -> None:
+    """Tell by which command, settings, code, versions and inputs a file was made.
+
+    And whether the file, the code, the versions and the inputs, as far as they are here, are still
+    the same.
+    """
+    from isic.show import report
+
+    print("\n".join(report(file)))
+
+
+@app.command(cls=Command)
 def birds(
-    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    output: Annotated[Path, typer.Argument(writable=True, help="Folder to write.")],
     genera: Annotated[int, typer.Option(min=1)] = 4,
     species: Annotated[int, typer.Option(min=1, help="Species a genus.")] = 3,
     train_images: Annotated[int, typer.Option(min=1, help="Training images a species.")] = 40,
@@ -298,7 +395,7 @@ def birds(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     url: Annotated[str, typer.Argument(help="Address of the file.")],
     output: Output,
@@ -310,10 +407,10 @@ def fetch(
     download(url, output, checksum)
 
 
-@app.command()
+@app.command(cls=Command)
 def unpack(
     archive: Annotated[Path, typer.Argument(help="tar or zip archive.")],
-    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    output: Annotated[Path, typer.Argument(writable=True, help="Folder to write.")],
 ) -> None:
     """Unpack an archive into a new folder, whole or not at all."""
     from isic.data.download import unpack as extract
@@ -321,7 +418,7 @@ def unpack(
     extract(archive, output)
 
 
-@app.command()
+@app.command(cls=Command)
 def weights(
     name: Annotated[str, typer.Argument(help="For example ResNet50_Weights.IMAGENET1K_V1.")],
     output: Output,
@@ -332,11 +429,13 @@ def weights(
     download(name, output)
 
 
-@app.command()
+@app.command(cls=Command)
 def index(
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    output: Annotated[Path, typer.Argument(help="index.csv to write.")],
-    truth: Annotated[Path, typer.Argument(help="truth.csv to write: the true boxes, if any.")],
+    output: Annotated[Path, typer.Argument(writable=True, help="index.csv to write.")],
+    truth: Annotated[
+        Path, typer.Argument(writable=True, help="truth.csv to write: the true boxes, if any.")
+    ],
     type: Annotated[
         str, typer.Option(help="folder, cub or imagenet: the data set's layout.")
     ] = "folder",
@@ -365,7 +464,7 @@ def index(
         print(f"left out, cannot be read: {name}")
 
 
-@app.command()
+@app.command(cls=Command)
 def images(
     index: Index,
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
@@ -374,17 +473,15 @@ def images(
     tested: Tested = False,
 ) -> None:
     """Decode every image once and keep it at R × R pixels."""
-    from isic.artifacts import provenance
     from isic.data.index import evaluated, read_index
     from isic.data.pack import pack
 
     table = read_index(index)
     table = table[evaluated(table)] if tested else table
-    attributes = provenance({"resize": resize, "tested": tested}, [index])
-    pack(table, root, output, resize, os.cpu_count() or 1, attributes)
+    pack(table, root, output, resize, os.cpu_count() or 1, made_of())
 
 
-@app.command()
+@app.command(cls=Command)
 def image_shard(
     index: Index,
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
@@ -395,7 +492,6 @@ def image_shard(
     tested: Tested = False,
 ) -> None:
     """Keep one shard's images at R × R pixels, as JPEG."""
-    from isic.artifacts import provenance
     from isic.data.index import evaluated, read_index
     from isic.data.pack import pack_shard
     from isic.shards import shard as part
@@ -407,26 +503,22 @@ def image_shard(
         raise InputError(
             f"images.shards: {shards} shards for {len(table)} images; lower it to {len(table)}."
         )
-    attributes = provenance(
-        {"resize": resize, "tested": tested, "shard": shard, "shards": shards}, [index]
-    )
     rows = slice(rows.start, rows.stop)
-    pack_shard(table[rows], root, output, resize, os.cpu_count() or 1, attributes)
+    pack_shard(table[rows], root, output, resize, os.cpu_count() or 1, made_of())
 
 
-@app.command()
+@app.command(cls=Command)
 def join_shards(
     shards: Annotated[list[Path], typer.Argument(help="Shards of images, in order.")],
     output: Output,
 ) -> None:
     """Write the file that finds each image in its shard: images~R.h5 of JPEGs."""
-    from isic.artifacts import provenance
     from isic.data.pack import join_shards as join
 
-    join(shards, output, provenance({}, shards))
+    join(shards, output, made_of())
 
 
-@app.command()
+@app.command(cls=Command)
 def similarity(
     index: Index,
     images: Images,
@@ -443,7 +535,7 @@ def similarity(
     """The inter-class similarity matrix S (Section 3.3)."""
     import numpy as np
 
-    from isic.artifacts import new_hdf5, provenance
+    from isic.artifacts import new_hdf5
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
     from isic.devices import pick_device
@@ -469,12 +561,7 @@ def similarity(
     )
     means = class_vectors(batches, class_ids(table)[train], len(names), dimensions)
     matrix = similarity_matrix(means)
-    source = {"weights": weights} if classifier is None else {"classifier": classifier}
-    attributes = provenance(
-        {"dimensions": dimensions, "crop": crop, "backbone": backbone},
-        [index, images, *source.values()],
-    )
-    with new_hdf5(output, {**attributes, "units": "cosine", "axes": "class i, class j"}) as file:
+    with new_hdf5(output, {**made_of(), "units": "cosine", "axes": "class i, class j"}) as file:
         file["similarity"] = matrix
         file["class_vectors"] = means
         file["class"] = np.array(names, dtype=object)
@@ -483,7 +570,7 @@ def similarity(
         print(f"γ = {gamma}: {others:.1f} other classes are similar on average")
 
 
-@app.command()
+@app.command(cls=Command)
 def classifier(
     index: Index,
     images: Images,
@@ -512,26 +599,25 @@ def classifier(
     images_per_class: Annotated[int, typer.Option(min=1, help="K, images a class.")] = 4,
     precision: Precision = "float32",
     seed: Seed = 0,
+    deterministic: Deterministic = False,
     tensorboard: TensorBoard = None,
 ) -> None:
     """Train the classifier with L_CE + λ·L_ICFS (Section 3.4)."""
     import torch
 
-    from isic.artifacts import open_hdf5, provenance, write_csv
+    from isic.artifacts import open_hdf5, write_csv
     from isic.checkpoint import Checkpoint
     from isic.classifier import collapse, train_classifier
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
+    from isic.devices import reproducible
     from isic.distributed import rank, together
     from isic.events import event_log
     from isic.models.files import save_network
     from isic.models.fusion import FusionNetwork
     from isic.similarity import similar_classes
 
-    settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
-    inputs = [p for p in (index, images, similarity, weights) if p is not None]
-    made_of = provenance(settings, inputs)
-    checkpoint = Checkpoint(output, "classifier", made_of)
+    checkpoint = Checkpoint(output, made_of())
     similar = None
     if lam > 0:
         if similarity is None:
@@ -550,7 +636,11 @@ def classifier(
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": len(names), "dropout": dropout}
     network = FusionNetwork(weights=weights, **shape)
-    with together(), event_log(tensorboard if rank() == 0 else None, "classifier") as log:
+    with (
+        reproducible(deterministic),
+        together(),
+        event_log(tensorboard if rank() == 0 else None, "classifier") as log,
+    ):
         history = train_classifier(
             network,
             pixels,
@@ -571,17 +661,23 @@ def classifier(
             seed=seed,
             log=log,
             checkpoint=checkpoint,
+            image_ids=table["image_id"].to_numpy()[train],
         )
     if rank() > 0:
         return
     if reason := collapse(history, len(names)):
         print(f"warning: training collapsed: {reason}. Lower lam, or set normalize: spread.")
     write_csv(history, curves)
-    save_network(output, network, {"kind": "fusion", **shape}, made_of)
+    save_network(output, network, {"kind": "fusion", **shape}, made_of())
     checkpoint.remove()
 
 
-@app.command()
+def _some(names: list[str]) -> str:
+    """How many images, and which, in a few words."""
+    return f"{len(names)} images ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+
+
+@app.command(cls=Command)
 def features(
     index: Index,
     images: Images,
@@ -595,7 +691,6 @@ def features(
     """Write the fused feature maps of one shard's training images."""
     import numpy as np
 
-    from isic.artifacts import provenance
     from isic.data.index import class_ids, classes, read_index
     from isic.data.pack import load_images
     from isic.features import fused_maps, write_features
@@ -612,16 +707,17 @@ def features(
         )
     network, _ = load_network(classifier)
     pixels = load_images(images, table, chosen)
-    write_features(
-        output,
-        fused_maps(network, pixels, crop, precision),
-        table["image_id"].to_numpy()[chosen],
-        labels[chosen],
-        provenance({"shard": shard, "shards": shards, "crop": crop}, [index, images, classifier]),
-    )
+    image_ids = table["image_id"].to_numpy()[chosen]
+    maps = fused_maps(network, pixels, crop, precision)
+    dead = write_features(output, maps, image_ids, labels[chosen], made_of())
+    if dead:
+        print(f"warning: the feature maps of {_some(dead)} are zero everywhere: no mask for them.")
+    for number in np.unique(labels[chosen]):
+        if set(image_ids[labels[chosen] == number]) <= set(dead):
+            print(f"warning: those of all images of class {names[number]}: lower lam or gamma.")
 
 
-@app.command()
+@app.command(cls=Command)
 def directions(
     features: Annotated[Path, typer.Argument(help="One shard of feature maps.")],
     output: Output,
@@ -633,7 +729,7 @@ def directions(
     """The projection direction of each class: rank-1 NMF (Section 3.5)."""
     import numpy as np
 
-    from isic.artifacts import new_hdf5, open_hdf5, provenance
+    from isic.artifacts import new_hdf5, open_hdf5
     from isic.nmf import class_direction
 
     with open_hdf5(features) as file:
@@ -646,13 +742,12 @@ def directions(
     dead = [int(c) for c, v in zip(found, vectors, strict=True) if not v.any()]
     if dead:
         print(f"warning: the feature maps of classes {dead} are zero everywhere: they get no mask.")
-    attributes = provenance({"solver": solver, "compress": compress}, [features])
-    with new_hdf5(output, {**attributes, "compress": compress, "axes": "class, channel"}) as file:
+    with new_hdf5(output, {**made_of(), "compress": compress, "axes": "class, channel"}) as file:
         file["label"] = found
         file["direction"] = np.stack(vectors)
 
 
-@app.command()
+@app.command(cls=Command)
 def masks(
     features: Annotated[Path, typer.Argument(help="One shard of feature maps.")],
     directions: Annotated[Path, typer.Argument(help="The shard's directions.")],
@@ -666,27 +761,27 @@ def masks(
     ] = 1.0,
 ) -> None:
     """Write the pseudo-masks of one shard's training images."""
-    from isic.artifacts import open_hdf5, provenance
+    from isic.artifacts import open_hdf5, strings
     from isic.masks import write_masks
 
     if background > foreground:
         raise InputError(
             f"masks.background ({background}) is above masks.foreground ({foreground}): swap them."
         )
-    attributes = provenance(
-        {"size": size, "foreground": foreground, "background": background}, [features, directions]
-    )
     with open_hdf5(features) as maps, open_hdf5(directions) as found:
+        image_ids = strings(maps["image_id"])
         shares = write_masks(
-            output, maps, found, size, attributes, foreground=foreground, background=background
+            output, maps, found, size, made_of(), foreground=foreground, background=background
         )
     print(
         f"{len(shares)} masks, object on {shares.mean():.1%} of the pixels on average; "
         f"{(shares == 0).sum()} empty, {(shares > 0.95).sum()} over the whole image"
     )
+    if empty := [name for name, share in zip(image_ids, shares, strict=True) if share == 0]:
+        print(f"warning: the pseudo-masks of {_some(empty)} are empty: they teach nothing.")
 
 
-@app.command()
+@app.command(cls=Command)
 def segmenter(
     index: Index,
     images: Images,
@@ -705,36 +800,44 @@ def segmenter(
     batch_size: BatchSize = 64,
     precision: Precision = "float32",
     seed: Seed = 0,
+    deterministic: Deterministic = False,
     tensorboard: TensorBoard = None,
 ) -> None:
     """Train the class-agnostic segmenter on the pseudo-masks (Section 3.6)."""
     import numpy as np
     import torch
 
-    from isic.artifacts import provenance, write_csv
+    from isic.artifacts import write_csv
     from isic.checkpoint import Checkpoint
     from isic.data.index import read_index, trained
     from isic.data.pack import load_images
+    from isic.devices import reproducible
     from isic.distributed import rank, together
     from isic.events import event_log
-    from isic.masks import read_masks
+    from isic.masks import nonempty, read_masks
     from isic.models.files import save_network
     from isic.models.fusion import FusionNetwork
     from isic.segmenter import train_segmenter
 
-    settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
-    inputs = [p for p in (index, images, *masks, weights) if p is not None]
-    made_of = provenance(settings, inputs)
-    checkpoint = Checkpoint(output, "segmenter", made_of)
+    checkpoint = Checkpoint(output, made_of())
     table = read_index(index)
     train = trained(table)
     pixels = load_images(images, table, train)
     targets = read_masks(masks, table["image_id"].to_numpy()[train])
     targets = targets[:] if isinstance(pixels, np.ndarray) else targets
+    if not nonempty(masks):
+        raise InputError(
+            f"{masks[0]}: no pseudo-mask of any shard marks an object. Lower masks.foreground, or "
+            "train the classifier longer: look at check.html."
+        )
     torch.manual_seed(seed)
     shape = {"backbone": backbone, "channels": channels, "outputs": 1}
     network = FusionNetwork(weights=weights, **shape)
-    with together(), event_log(tensorboard if rank() == 0 else None, "segmenter") as log:
+    with (
+        reproducible(deterministic),
+        together(),
+        event_log(tensorboard if rank() == 0 else None, "segmenter") as log,
+    ):
         history = train_segmenter(
             network,
             pixels,
@@ -750,15 +853,16 @@ def segmenter(
             seed=seed,
             log=log,
             checkpoint=checkpoint,
+            image_ids=table["image_id"].to_numpy()[train],
         )
     if rank() > 0:
         return
     write_csv(history, curves)
-    save_network(output, network, {"kind": "fusion", **shape}, made_of)
+    save_network(output, network, {"kind": "fusion", **shape}, made_of())
     checkpoint.remove()
 
 
-@app.command()
+@app.command(cls=Command)
 def recognizer(
     index: Index,
     images: Images,
@@ -778,26 +882,25 @@ def recognizer(
     batch_size: BatchSize = 64,
     precision: Precision = "float32",
     seed: Seed = 0,
+    deterministic: Deterministic = False,
     tensorboard: TensorBoard = None,
 ) -> None:
     """Train a plain classification network: it names classes, and gives the usual CAM."""
     import pandas as pd
     import torch
 
-    from isic.artifacts import provenance, write_csv
+    from isic.artifacts import write_csv
     from isic.checkpoint import Checkpoint
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
+    from isic.devices import reproducible
     from isic.distributed import rank, together
     from isic.events import event_log
     from isic.models.files import save_network
     from isic.models.fusion import PlainNetwork
     from isic.recognizer import train_recognizer
 
-    settings = {k: v for k, v in locals().items() if isinstance(v, int | float | str)}
-    inputs = [p for p in (index, images, weights) if p is not None]
-    made_of = provenance(settings, inputs)
-    checkpoint = Checkpoint(output, "recognizer", made_of)
+    checkpoint = Checkpoint(output, made_of())
     table = read_index(index)
     train = trained(table)
     torch.manual_seed(seed)
@@ -808,10 +911,14 @@ def recognizer(
             raise InputError("recognizer: --epochs 0 needs --weights, whose classes it takes.")
         network.adopt_head(weights)
         write_csv(pd.DataFrame(columns=["epoch", "loss", "accuracy"]), curves)
-        save_network(output, network, {"kind": "plain", **shape}, made_of)
+        save_network(output, network, {"kind": "plain", **shape}, made_of())
         return
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
-    with together(), event_log(tensorboard if rank() == 0 else None, "recognizer") as log:
+    with (
+        reproducible(deterministic),
+        together(),
+        event_log(tensorboard if rank() == 0 else None, "recognizer") as log,
+    ):
         history = train_recognizer(
             network,
             pixels,
@@ -827,15 +934,16 @@ def recognizer(
             seed=seed,
             log=log,
             checkpoint=checkpoint,
+            image_ids=table["image_id"].to_numpy()[train],
         )
     if rank() > 0:
         return
     write_csv(history, curves)
-    save_network(output, network, {"kind": "plain", **shape}, made_of)
+    save_network(output, network, {"kind": "plain", **shape}, made_of())
     checkpoint.remove()
 
 
-@app.command()
+@app.command(cls=Command)
 def topk(
     index: Index,
     images: Images,
@@ -868,7 +976,7 @@ def topk(
     write_csv(pd.DataFrame(columns), output)
 
 
-@app.command()
+@app.command(cls=Command)
 def maps(
     index: Index,
     images: Images,
@@ -889,7 +997,7 @@ def maps(
     """
     import numpy as np
 
-    from isic.artifacts import new_hdf5, provenance
+    from isic.artifacts import new_hdf5
     from isic.data.index import class_ids, classes, evaluated, read_index
     from isic.data.pack import load_images
     from isic.maps import cam, in_unit, localisation_maps, nmf
@@ -913,7 +1021,7 @@ def maps(
     else:
         raise InputError(f"--kind {kind}: must be cam, nmf or segmenter.")
     units = {"cam": f"the map's {unit}", "nmf": "mean of the class's maps", "segmenter": "sigmoid"}
-    attributes = provenance({"kind": kind, "crop": crop}, [index, images, network])
+    attributes: dict[str, object] = dict(made_of())
     attributes |= {"resize": pixels.shape[1], "crop": crop, "units": units[kind], "kind": kind}
     attributes |= {"relative": kind != "segmenter", "axes": "image, y, x"}
     with new_hdf5(output, attributes) as file:
@@ -931,12 +1039,16 @@ Truth = Annotated[Path, typer.Argument(help="truth.csv: the true boxes.")]
 TopK = Annotated[Path, typer.Argument(help="topk.csv: the recognizer's best classes.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def boxes(
     index: Index,
     maps: Annotated[Path, typer.Argument(help="maps.h5.")],
-    output: Annotated[Path, typer.Argument(help="CSV to write: boxes from whole images.")],
-    crop_output: Annotated[Path, typer.Argument(help="CSV to write: boxes from centre crops.")],
+    output: Annotated[
+        Path, typer.Argument(writable=True, help="CSV to write: boxes from whole images.")
+    ],
+    crop_output: Annotated[
+        Path, typer.Argument(writable=True, help="CSV to write: boxes from centre crops.")
+    ],
     threshold: Annotated[
         float, typer.Option(min=0, help="Cut, in the unit of the maps: `isic maps --help`.")
     ] = 0.5,
@@ -953,7 +1065,7 @@ def boxes(
         print(f"{path.name}: {len(table)} boxes")
 
 
-@app.command()
+@app.command(cls=Command)
 def scores(
     index: Index,
     truth: Truth,
@@ -999,7 +1111,7 @@ def scores(
     write_json(result, output)
 
 
-@app.command()
+@app.command(cls=Command)
 def trivial(
     index: Index,
     truth: Truth,
@@ -1027,7 +1139,7 @@ def trivial(
     write_json(result, output)
 
 
-@app.command()
+@app.command(cls=Command)
 def model(
     index: Index,
     segmenter: Annotated[Path, typer.Argument(help="segmenter.safetensors.")],
@@ -1046,7 +1158,6 @@ def model(
     recognizer_precision: Precision = "float32",
 ) -> None:
     """Put all that `isic predict` needs into one file."""
-    from isic.artifacts import provenance
     from isic.data.index import classes, read_index
     from isic.models.files import save_model
 
@@ -1056,19 +1167,18 @@ def model(
         "crop": recognizer_crop,
         "precision": recognizer_precision,
     }
-    inputs = [path for path in (index, segmenter, recognizer) if path is not None]
-    metadata = provenance(settings, inputs)
-    metadata.pop("settings")  # they stand in the model by themselves
-    save_model(output, segmenter, recognizer, settings, classes(read_index(index)), metadata)
+    made = made_of()
+    made.pop("settings")  # they stand in the model by themselves
+    save_model(output, segmenter, recognizer, settings, classes(read_index(index)), made)
 
 
-@app.command()
+@app.command(cls=Command)
 def risk_coverage(
     index: Index,
     truth: Truth,
     boxes: Annotated[Path, typer.Argument(help="boxes.csv that `isic predict` wrote.")],
-    output: Annotated[Path, typer.Argument(help="CSV to write.")],
-    figure: Annotated[Path, typer.Argument(help="PNG to write.")],
+    output: Annotated[Path, typer.Argument(writable=True, help="CSV to write.")],
+    figure: Annotated[Path, typer.Argument(writable=True, help="PNG to write.")],
 ) -> None:
     """How much the confidence is worth: misses among the most confident images, by their share."""
     import pandas as pd
@@ -1095,7 +1205,7 @@ def risk_coverage(
     save(draw(curves), figure)
 
 
-@app.command()
+@app.command(cls=Command)
 def table1(
     scores: Annotated[list[Path], typer.Argument(help="scores.json of each run.")],
     output: Output,
@@ -1113,11 +1223,13 @@ def table1(
     print(format_table(table))
 
 
-@app.command()
+@app.command(cls=Command)
 def ablation(
     scores: Annotated[list[Path], typer.Argument(help="scores.json of each row and seed.")],
     output: Output,
-    seeds: Annotated[Path, typer.Argument(help="CSV to write: each seed's own figures.")],
+    seeds: Annotated[
+        Path, typer.Argument(writable=True, help="CSV to write: each seed's own figures.")
+    ],
     table: Annotated[int, typer.Option(min=2, max=4, help="2: components, 3: λ, 4: γ.")],
     published: Annotated[
         str, typer.Option(help="Whose published rows to print too: cub or none.")
@@ -1143,7 +1255,7 @@ def _named(option: str, items: list[str]) -> list[tuple[str, Path]]:
     return [(name, Path(path)) for name, path in parts]
 
 
-@app.command()
+@app.command(cls=Command)
 def figure_similarity(
     similarity: Annotated[Path, typer.Argument(help="similarity.h5.")],
     output: Output,
@@ -1156,7 +1268,7 @@ def figure_similarity(
     save(draw(*read_similarity(similarity), gamma), output)
 
 
-@app.command()
+@app.command(cls=Command)
 def figure_loss_curves(
     output: Output,
     curves: Annotated[
@@ -1172,7 +1284,7 @@ def figure_loss_curves(
     save(loss_curves(arms), output)
 
 
-@app.command()
+@app.command(cls=Command)
 def figure_localization(
     index: Index,
     images: Images,
@@ -1191,7 +1303,7 @@ def figure_localization(
     save(localization(table, load_images(images, table), read_truth(truth), runs, rows), output)
 
 
-@app.command()
+@app.command(cls=Command)
 def figure_similar_classes(
     index: Index,
     images: Images,
@@ -1209,7 +1321,7 @@ def figure_similar_classes(
     save(similar_classes(matrix, names, gamma, table, load_images(images, table)), output)
 
 
-@app.command()
+@app.command(cls=Command)
 def summary(
     folder: Annotated[Path, typer.Argument(help="results/DATASET: what the run left.")],
     output: Output,
@@ -1232,17 +1344,65 @@ def summary(
 
 def main() -> None:
     """Run the command; an error that a person can mend is one line and exit status 1."""
+    # Sums are split among threads, and with another number of them the last digits differ, from
+    # which a training goes elsewhere: so the number does not follow the machine's or `--cores`.
+    libraries = ("OMP", "MKL", "OPENBLAS")
+    os.environ.update({f"{library}_NUM_THREADS": str(THREADS) for library in libraries})
+    end_with_the_workflow()
     # OpenMP's threads spin while they wait, without end where there are as many as cores: as soon
     # as another process wants a core, a training is ten times slower. A short spin costs nothing
     # alone, and a fifth as much then. torch's OpenMP reads this when it is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if os.environ.get("RANK", "0") != "0":  # torchrun's other processes say the same again
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app()
-    except InputError as error:
-        print(f"isic: {error}", file=sys.stderr)
+        app(arguments, prog_name="isic")
+    except Exception as error:
+        message = _explanation(error)
+        if message is None or len(arguments) < len(sys.argv) - 1:
+            raise
+        print(f"isic: {message}", file=sys.stderr, flush=True)
+        if isinstance(error, WriteError):
+            # HDF5 would try once more to write, at exit, and crash: nothing is left to be done.
+            sys.stdout.flush()
+            os._exit(1)
         sys.exit(1)
+
+
+def end_with_the_workflow() -> None:
+    """End this process when the Snakemake that started it is gone, even killed by SIGKILL.
+
+    Nobody waits for its work then, and a workflow started again would do the same beside it.
+    """
+    workflow = int(os.environ.get("ISIC_WORKFLOW", "0"))  # set by rules/common.smk
+    if not workflow or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        handle = os.pidfd_open(workflow)
+    except OSError:  # of another machine or container
+        return
+
+    def wait() -> None:
+        select.select([handle], [], [])  # readable when the process ends
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _explanation(error: Exception) -> str | None:
+    """What a person can do about an error, in one line; None for a defect of the program."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate", str(error)):
+        return (
+            "not enough memory. Lower batch_size, or classes_per_batch and images_per_class, or "
+            "crop; or run fewer jobs at a time."
+        )
+    if isinstance(error, OSError) and error.errno:
+        what = error.filename or error.filename2 or "a file"
+        return f"{what}: {error.strerror}. Mend that, then run the same command again."
+    return None
 
 
 if __name__ == "__main__":

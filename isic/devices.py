@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +29,24 @@ def pick_device() -> torch.device:
     device = torch.device("cuda", _take([str(p.uuid) for p in properties], folder))
     torch.cuda.set_device(device)
     return device
+
+
+@contextmanager
+def reproducible(wanted: bool) -> Iterator[None]:
+    """Use torch's deterministic algorithms, on a GPU; on the CPU the bytes are the same anyway.
+
+    Without them, sums on a GPU (of gradients of convolutions and of interpolated maps) are taken in
+    an order that differs from run to run, and so do the last digits.
+    """
+    if not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 _held: list[FileLock] = []  # as long as the process lives

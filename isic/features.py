@@ -58,14 +58,18 @@ def write_features(
     image_ids: np.ndarray,
     labels: np.ndarray,
     attributes: Mapping,
-) -> None:
+) -> list[str]:
     """Write one shard: `features` (n, h, w, N) float16 a chunk an image, `image_id`, `label`.
 
     Args:
         batches: arrays (b, h, w, N), n rows in all. Only one is in memory at a time.
         image_ids: (n,) str.
         labels: (n,) int64.
+
+    Returns:
+        The images whose maps are zero everywhere.
     """
+    dead: list[str] = []
     with new_hdf5(path, {**attributes, "axes": "image, y, x, channel"}) as file:
         file["image_id"] = image_ids.astype(object)
         file["label"] = labels
@@ -77,4 +81,6 @@ def write_features(
                     "features", (len(labels), *shape), np.float16, chunks=(1, *shape)
                 )
             store[first : first + len(batch)] = batch
+            dead += image_ids[first : first + len(batch)][~batch.any(axis=(1, 2, 3))].tolist()
             first += len(batch)
+    return dead

@@ -2,13 +2,91 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isic.errors import InputError
+from filelock import FileLock, Timeout
+
+from isic.errors import InputError, WriteError
+
+# Of writing, whatever is done: an error with another number may come from what is read meanwhile.
+REMEDIES = {
+    errno.ENOSPC: "Make room there",
+    errno.EDQUOT: "Make room there, or have the quota raised",
+    errno.EFBIG: "Raise the limit on the size of files, or write to another file system",
+    errno.EROFS: "Make the folder writable, or name another",
+    errno.EIO: "Look at the disk's health",
+}
+
+
+def temporary(path: Path) -> Path:
+    """A name beside `path`, this process's own; what killed processes left under such names goes.
+
+    Two processes that write the same file never share a temporary one, so that neither moves the
+    other's half into place.
+    """
+    host = platform.node()
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = re.fullmatch(rf"\.{re.escape(path.name)}\.{re.escape(host)}\.(\d+)\.part", old.name)
+        if pid and not _runs(int(pid[1])):
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{host}.{os.getpid()}.part")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return pid != os.getpid()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk says while the block writes `path` into WriteError: full, read-only, …"""
+    try:
+        yield
+    except Exception as error:
+        number = _fault(error)
+        if number not in REMEDIES:
+            raise
+        raise WriteError(
+            f"{path}: cannot be written ({os.strerror(number)}). "
+            f"{REMEDIES[number]}, then run the same command again."
+        ) from error
+
+
+def _fault(error: BaseException | None) -> int:
+    """The operating system's number behind an exception, also of HDF5 and safetensors; or 0."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if found := re.search(r"\b(?:errno = |os error )(\d+)", str(error)):
+            return int(found[1])
+        error = error.__context__
+    return 0
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, to be moved into its place; at the end it is gone."""
+    make_folder(path.parent)
+    with writing(path):
+        part = temporary(path)
+        make_folder(part)
+        try:
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
@@ -21,21 +99,41 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path}: holds something already. Delete it, or name another folder.")
-    part = path.with_name(f".{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    make_folder(part)
-    try:
+    with folder_beside(path) as part:
         yield part
         part.replace(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+
+
+_held: list[FileLock] = []  # as long as the process lives, however it ends
+
+
+def hold(path: str | os.PathLike[str]) -> None:
+    """Let no other process that calls this for the same path run beside this one.
+
+    Raises:
+        InputError: another one does.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise InputError(
+            f"{path}: another snakemake works in this folder. Wait until it is done, or work in "
+            "another folder (snakemake --directory)."
+        ) from error
+    _held.append(lock)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those that it lies in; InputError where there is a file in the way."""
+    """Make a folder and those that it lies in; InputError where that cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(
             f"{path}: cannot be made, there is a file of that name. Name another folder."
+        ) from error
+    except OSError as error:
+        raise WriteError(
+            f"{path}: cannot be made ({error.strerror}). Make the folder that it lies in writable, "
+            "or name another."
         ) from error

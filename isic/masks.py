@@ -127,5 +127,14 @@ def read_masks(paths: Sequence[str | Path], image_ids: Iterable[str]) -> Encoded
     return Encoded(paths, *found, shape, lambda data: _inflated(data).reshape(shape))
 
 
+def nonempty(paths: Sequence[str | Path]) -> bool:
+    """Whether a mask of these shards marks an object."""
+    for path in paths:
+        with open_hdf5(path) as file:
+            if file["object_share"][:].any():
+                return True
+    return False
+
+
 def _inflated(data: bytes) -> np.ndarray:
     return np.frombuffer(zlib.decompress(data), np.uint8)

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from isic.artifacts import write_csv, write_json
 from isic.data.image import SUFFIXES, contents, decode_small, in_order
 from isic.errors import InputError
+from isic.folders import folder_beside, make_folder
 from isic.localizer import Localization, Localizer
 
 IMAGE_COLUMNS = ["image_id", "width", "height", "class", "probability", "objects", "mask"]
@@ -130,14 +131,9 @@ def new_predictions(folder: Path) -> Iterator[Path]:
             f"{folder}: has a {there[0]} that `isic predict` did not write. "
             "Name another folder with --output."
         )
-    part = Path(os.path.abspath(folder))
-    part = part.with_name(f".{part.name}.part")
-    if part.exists():
-        shutil.rmtree(part)
-    part.mkdir(parents=True)
-    try:
+    with folder_beside(Path(os.path.abspath(folder))) as part:
         yield part
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for name in OURS:
             old = folder / name
             if old.is_dir():
@@ -147,8 +143,6 @@ def new_predictions(folder: Path) -> Iterator[Path]:
         for name in OURS:  # predictions.json last: with it, they are whole
             if (part / name).exists():
                 (part / name).replace(folder / name)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ setting says bf16. Everything random comes from one seed.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -38,6 +37,7 @@ Losses = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float], dict[str, T
 
 LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
 CHECKPOINT_EVERY = 60.0  # seconds, at least, between two checkpoints
+IMAGES_NAMED = 8  # of a batch whose loss is not finite
 
 
 @dataclass
@@ -55,17 +55,46 @@ class Position:
         """Of each value, over the images of the epoch that were seen.
 
         Waits for the GPU; therefore not at each step.
-
-        Raises:
-            InputError: the loss was not finite.
         """
-        means = {name: value.item() / self.seen for name, value in self.sums.items()}
-        if self.seen and not math.isfinite(means["loss"]):
+        return {name: value.item() / self.seen for name, value in self.sums.items()}
+
+
+class Watch:
+    """Looks at each step whether the training is still sound, and says where it ceased to be.
+
+    The first step whose loss is not finite is kept on the device: no step waits for the GPU.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device, image_ids: Sequence) -> None:
+        self.network, self.image_ids = network, image_ids
+        self.never = torch.tensor(torch.iinfo(torch.int64).max, device=device)
+        self.first = self.never  # step within the epoch
+
+    def see(self, step: int, loss: Tensor) -> None:
+        here = torch.where(torch.isfinite(loss.detach()), self.never, step)
+        self.first = torch.minimum(self.first, here)
+
+    def check(self, at: Position, kept: str) -> None:
+        """Raise InputError if a loss or, after the last step, a weight was not finite.
+
+        Args:
+            kept: what is said of the last checkpoint.
+        """
+        first = int(self.first)
+        if first < int(self.never):
+            names = [str(self.image_ids[row]) for row in at.batches[first][:IMAGES_NAMED]]
+            more = len(at.batches[first]) - len(names)
             raise InputError(
-                f"the loss is {means['loss']} in epoch {self.epoch + 1}, by step {self.step}: "
-                "lower learning_rate or lam, or set precision: float32."
+                f"the loss is not finite in epoch {at.epoch + 1}, step {first + 1}, images "
+                f"{', '.join(names)}{f' and {more} more' if more > 0 else ''}: lower "
+                f"learning_rate or lam, or set precision: float32.{kept}"
             )
-        return means
+        sizes = torch.stack([p.detach().abs().max() for p in self.network.parameters()])
+        if not torch.isfinite(sizes).all():
+            raise InputError(
+                f"the weights are not finite after epoch {at.epoch + 1}, step {at.step}: lower "
+                f"learning_rate or lam, or set precision: float32.{kept}"
+            )
 
 
 def _state(
@@ -169,6 +198,7 @@ def train(
     targets: np.ndarray | Encoded | None = None,
     log: Callable[[int, dict[str, float]], None] = lambda *_: None,
     checkpoint: Checkpoint | None = None,
+    image_ids: Sequence[str] | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` in place, within `isic.distributed.together` where processes are several.
 
@@ -188,15 +218,19 @@ def train(
             besides `images_per_second`; see `isic.events`.
         checkpoint: the training is saved there about once a minute, and goes on from what is saved
             there; on the CPU it ends with the same bytes as if it had not been interrupted.
+        image_ids: (n,) what the images are called in messages; by default their rows.
 
     Returns:
         One dictionary an epoch: `epoch` and the mean of each value of `losses`.
 
     Raises:
-        InputError: the loss is not finite, or the crop is larger than the images.
+        InputError: the loss is not finite (the message names step and images; the last checkpoint
+            stays, and is of before), or the crop is larger than the images.
     """
     check_crop(crop, images)
     device = pick_device()
+    watch = Watch(network, device, range(len(images)) if image_ids is None else image_ids)
+    saved_at = ""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed * processes() + rank())  # dropout differs between processes
     network.to(device, memory_format=torch.channels_last)
@@ -231,8 +265,10 @@ def train(
         masks = None if wanted is None else supply(wanted, to_do, device)
         for batch, (pictures, places) in zip(to_do, sources, strict=True):
             if checkpoint and first_says(time.perf_counter() - kept > CHECKPOINT_EVERY):
-                at.means()  # a network that is broken is not kept
+                watch.check(at, saved_at)  # a network that is broken is not kept
                 checkpoint.save(_state(at, network, optimizer, rng))
+                place = f"epoch {at.epoch + 1}, step {at.step}"
+                saved_at = f" {checkpoint.path} is kept, as it was after {place}."
                 kept = time.perf_counter()
             rows = torch.from_numpy(batch).to(device)
             window = random_windows(len(batch), images.shape[1], crop, rng)
@@ -242,6 +278,7 @@ def train(
             with autocast(device, precision):
                 values = losses(model, x, rows, y, at.epoch + at.step / len(at.batches))
             optimizer.zero_grad()
+            watch.see(at.step, values["loss"])
             (values["loss"] * processes()).backward()  # see `parallel`
             optimizer.step()
             for name, value in values.items():
@@ -254,6 +291,7 @@ def train(
             now = time.perf_counter()
             rate = trained / (now - begin)
             if at.seen == length or now - last > LINE_EVERY:
+                watch.check(at, saved_at)
                 last = now
                 left = round((length - at.seen + (epochs - at.epoch - 1) * length) / rate)
                 part = "" if at.seen == length else f", {at.seen / length:.0%}"

@@ -16,7 +16,7 @@ rule classifier:
         "results/{dataset}/benchmarks/{arm}/classifier.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 8
+    threads: 4
     resources:
         gpu=gpus,
         launch=launch,

@@ -13,13 +13,16 @@ from pathlib import Path
 
 from isic.code import code_digest
 from isic.errors import InputError
+from isic.folders import hold
 from isic.settings import check, named_weights, options, portable
 
 from snakemake.exceptions import WorkflowError
 
-# The `isic` command beside this Python, also where the virtual environment is not activated.
+# The `isic` command beside this Python, also where the virtual environment is not activated; and whose end ends
+# the jobs, even if it is killed (`isic.cli.end_with_the_workflow`).
 os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    ISIC_WORKFLOW=str(os.getpid()),
 )
 
 ARM = r"lambda~0_seed~\d+|lambda~[\d.e-]+_gamma~[\d.e-]+_seed~\d+"
@@ -232,11 +235,11 @@ def launch(wildcards):
     return torchrun if count > 1 else ""
 
 
-def seed_and_crop(wildcards, network):
-    return {
-        "seed": parsed(network)["seed"],
-        "crop": settings(wildcards)["images"]["crop"],
-    }
+def of_training(wildcards, seed):
+    """What the trainings of a data set's networks have in common."""
+    own = settings(wildcards)
+    crop, deterministic = own["images"]["crop"], own["deterministic"]
+    return {"seed": seed, "crop": crop, "deterministic": deterministic}
 
 
 def classifier_similarity(wildcards):
@@ -254,7 +257,7 @@ def classifier_options(wildcards):
     if swept["lambda"] == "0":
         icfs |= {"normalize": None, "warmup": None}
     return options(
-        values | icfs | {"weights": None} | seed_and_crop(wildcards, wildcards.arm)
+        values | icfs | {"weights": None} | of_training(wildcards, swept["seed"])
     )
 
 
@@ -326,7 +329,7 @@ def masks_options(wildcards):
 
 def segmenter_options(wildcards):
     values = settings(wildcards)["segmenter"] | {"weights": None}
-    return options(values | seed_and_crop(wildcards, wildcards.arm))
+    return options(values | of_training(wildcards, parsed(wildcards.arm)["seed"]))
 
 
 def shards(pattern):
@@ -348,8 +351,7 @@ def plain_options(wildcards):
     batch = ("classes_per_batch", "images_per_class")
     chosen = {name: values[name] for name in values if name not in fusion + batch}
     chosen["batch_size"] = math.prod(values[name] for name in batch)
-    crop = settings(wildcards)["images"]["crop"]
-    return options({**chosen, "seed": wildcards.seed, "crop": crop})
+    return options({**chosen, **of_training(wildcards, wildcards.seed)})
 
 
 def topk_view(wildcards):
@@ -366,7 +368,7 @@ def recognizer_images(wildcards):
 
 def recognizer_options(wildcards):
     values = settings(wildcards)["recognizer"] | {"weights": None, "resize": None}
-    return options({**values, "seed": first_seed(wildcards)})
+    return options(of_training(wildcards, first_seed(wildcards)) | values)
 
 
 def recognizer_network(wildcards):

@@ -15,7 +15,7 @@ rule maps:
         "results/{dataset}/benchmarks/{network}_{kind}/maps.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 8
+    threads: 4
     resources:
         gpu=1,
     params:

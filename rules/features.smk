@@ -16,7 +16,7 @@ rule features:
         dataset=features_on_disk("all"),
     conda:
         "../envs/isic.yaml"
-    threads: 8
+    threads: 4
     resources:
         gpu=1,
     params:

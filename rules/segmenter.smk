@@ -16,7 +16,7 @@ rule segmenter:
         "results/{dataset}/benchmarks/{arm}/segmenter.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 8
+    threads: 4
     resources:
         gpu=gpus,
         launch=launch,

@@ -15,7 +15,7 @@ rule similarity:
         "results/{dataset}/benchmarks/similarity.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 8
+    threads: 4
     resources:
         gpu=1,
     params:

@@ -1,5 +1,6 @@
 """The generated data set: reproducible, true to its boxes, and similar where it says so."""
 
+import platform
 from itertools import pairwise
 from pathlib import Path
 
@@ -151,7 +152,8 @@ def test_place_and_size_vary_so_that_no_centred_box_does_well() -> None:
 
 def test_a_stale_or_partial_folder_is_replaced(small: Path, tmp_path: Path) -> None:
     folder = tmp_path / "source"
-    for stale in (folder / "train" / "Old_class", tmp_path / ".source.part" / "train"):
+    killed = tmp_path / f".source.{platform.node()}.999999999.part"  # no such process
+    for stale in (folder / "train" / "Old_class", killed / "train"):
         stale.mkdir(parents=True)
         (stale / "0001.jpg").write_bytes(b"half")
     birds.generate(folder, **SMALL)

@@ -66,8 +66,8 @@ def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "cut_out", killing)
 
 
-def checkpoint(folder: Path, settings: str = "{}") -> Checkpoint:
-    return Checkpoint(folder / "a.safetensors", "classifier", {"settings": settings})
+def checkpoint(folder: Path, settings: str = "{}", code: str = "0") -> Checkpoint:
+    return Checkpoint(folder / "a.safetensors", {"settings": settings, "code": code})
 
 
 @pytest.mark.usefixtures("often")
@@ -102,7 +102,7 @@ def test_it_takes_up_the_work_and_does_not_begin_anew(
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("harm", ["settings", "code", "truncated", "foreign"])
 def test_what_is_of_another_training_or_damaged_is_left_aside(
-    harm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    harm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill_at(4, patch)
@@ -113,9 +113,8 @@ def test_what_is_of_another_training_or_damaged_is_left_aside(
         path.write_bytes(path.read_bytes()[:-1000])
     if harm == "foreign":
         path.write_bytes(b"no checkpoint")
-    if harm == "code":
-        monkeypatch.setattr("isic.checkpoint.code_digest", lambda _: "another")
-    state = checkpoint(tmp_path, '{"seed": 1}' if harm == "settings" else "{}")
+    settings = '{"seed": 1}' if harm == "settings" else "{}"
+    state = checkpoint(tmp_path, settings, "1" if harm == "code" else "0")
     assert state.load(torch.device("cpu")) is None
     said = capsys.readouterr().out
     assert ("damaged" if harm in ("truncated", "foreign") else "another training") in said

@@ -172,7 +172,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(value: float) -> None:
     def log(epoch: int, _: dict[str, float]) -> None:
         logged.append(epoch)
 
-    with pytest.raises(InputError, match=r"epoch 1, by step 2: lower learning_rate"):
+    with pytest.raises(InputError, match=r"epoch 1, step 1, images 0, 1: lower learning_rate"):
         train(Tiny(), scenes(4)[0], losses, in_order(4, 2), epochs=3, seed=0, log=log, **SETTINGS)
     assert not logged
 
@@ -184,9 +184,12 @@ def test_a_network_that_is_broken_is_not_saved(
         return {"loss": model(x).mean() * float("nan")}
 
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", -1.0)
-    saved = Checkpoint(tmp_path / "network", "classifier", {})
+    saved = Checkpoint(tmp_path / "network", {})
     settings = {"epochs": 1, "seed": 0, "checkpoint": saved, **SETTINGS}
-    with pytest.raises(InputError, match="by step 1"):
+    with pytest.raises(
+        InputError,
+        match=r"epoch 1, step 1, images 0, 1: .* network.checkpoint is kept, as it was after",
+    ):
         train(Tiny(), scenes(4)[0], losses, in_order(4, 2), **settings)
     # Saved before the first step, and not since.
     assert saved.load(torch.device("cpu"))["step"] == 0

@@ -29,6 +29,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
 from isic.errors import InputError
+from isic.folders import folder_beside
 
 SPLITS = ("train", "test")
 COLUMNS = ("split", "class", "file", "width", "height", "xmin", "ymin", "xmax", "ymax")
@@ -763,15 +764,10 @@ def render(
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder beside `folder`; put it in its place when the block ends well."""
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with folder_beside(folder) as part:
         yield part
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_image(folder: Path, size: int, seed: int, job: tuple[int, int, int, int]) -> tuple:
