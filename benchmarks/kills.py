@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -30,18 +30,21 @@ KINDS = ("all", "job", "snakemake")
 NOT_COMPARED = ("logs", "benchmarks", "tensorboard")  # they hold times
 
 
-def start(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start the workflow in `folder`, in a process group of its own, its output in run.log."""
+def start(
+    folder: Path, arguments: Sequence[str] = ("--cores", "2"), root: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    """Start the workflow of the repository `root` in `folder`, in a process group of its own; its
+    output goes to run.log. `arguments` are snakemake's."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = [sys.executable, "-m", "snakemake", "--cores", "2"]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), *arguments]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
+    command += ["--directory", str(folder), *arguments]
     with (folder / "run.log").open("ab") as log:
         return subprocess.Popen(
             command,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
+            env={**os.environ, "PYTHONPATH": str(root), "PATH": path},
         )
 
 
@@ -98,41 +101,37 @@ def same(a: Path, b: Path) -> bool:
     return a.read_bytes() == b.read_bytes()
 
 
-def kill_and_compare(
-    work: Path, kills: int, longest: float, arguments: Sequence[str] = (), seed: int = 0
-) -> tuple[Counter[str], list[str]]:
-    """Run unbroken, then broken; the kills by kind, and the differences.
+def broken_run(
+    run: Callable[[], subprocess.Popen[bytes]], kills: int, longest: float, seed: int = 0
+) -> Counter[str]:
+    """Start a workflow with `run`, kill it and start it again, so many times; then let it end.
 
     Args:
         longest: a kill comes 2 to so many seconds after a start, at random.
-        arguments: further ones of snakemake.
+
+    Returns:
+        Kills by kind; fewer than asked for if the work was done before.
+
+    Raises:
+        RuntimeError: started once more, it fails without being killed.
     """
     rng = np.random.default_rng(seed)
-    whole, broken = work / "whole", work / "broken"
-    for folder in (whole, broken):
-        folder.mkdir(parents=True)
-    if start(whole, arguments).wait():
-        raise SystemExit((whole / "run.log").read_text())
     done: Counter[str] = Counter()
-    process = start(broken, arguments)
+    process = run()
     while done.total() < kills:
         wait = time.monotonic() + rng.uniform(2, longest)
         while process.poll() is None and time.monotonic() < wait:
             time.sleep(0.05)
+        if process.poll() is not None:
+            break
         kind = KINDS[done.total() % len(KINDS)]
         if strike(process, kind, rng):
             done[kind] += 1
             print(f"{time.strftime('%X')} kill {done.total()}: {kind}", flush=True)
-        elif process.poll() is not None:
-            if process.returncode:
-                raise SystemExit((broken / "run.log").read_text()[-5000:])
-            print(f"the run was done after {done.total()} kills")
-            break
-        if process.poll() is not None:
-            process = start(broken, arguments)
+            process = run()
     if process.wait():
-        raise SystemExit((broken / "run.log").read_text()[-5000:])
-    return done, list(differences(whole / "results", broken / "results"))
+        raise RuntimeError(f"it fails, {dict(done)} kills after it began: see run.log")
+    return done
 
 
 def main() -> None:
@@ -142,8 +141,16 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=30, help="seconds from start to kill")
     options = parser.parse_args()
     begin = time.perf_counter()
-    done, different = kill_and_compare(options.work.resolve(), options.kills, options.longest)
-    print(f"{dict(done)} kills, {time.perf_counter() - begin:.0f} s with the unbroken run")
+    whole, broken = options.work.resolve() / "whole", options.work.resolve() / "broken"
+    for folder in (whole, broken):
+        folder.mkdir(parents=True)
+    if start(whole).wait():
+        sys.exit(f"the unbroken run fails: {whole / 'run.log'}")
+    middle = time.perf_counter()
+    done = broken_run(lambda: start(broken), options.kills, options.longest)
+    end = time.perf_counter()
+    print(f"unbroken {middle - begin:.0f} s; broken {end - middle:.0f} s, {dict(done)} kills")
+    different = list(differences(whole / "results", broken / "results"))
     print("\n".join(different) or "all files are the same")
     sys.exit(bool(different))
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from isic.code import code_digest
 from isic.errors import InputError, WriteError
-from isic.folders import make_folder, temporary, writing
+from isic.folders import disk_fault, make_folder, temporary, writing
 
 PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
 
@@ -131,10 +131,23 @@ def write_json(content: Any, path: str | os.PathLike[str]) -> None:
 @contextmanager
 def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
     """Open a new HDF5 file for writing, atomically; `attributes` go on its root."""
-    # libver fixes the format's version: two runs must give the same arrays *and* readable files.
-    with atomic(path) as part, h5py.File(part, "w", libver="v110", track_order=True) as file:
-        file.attrs.update(attributes)
-        yield file
+    with atomic(path) as part:
+        # libver fixes the format's version: two runs give the same arrays *and* readable files.
+        file = h5py.File(part, "w", libver="v110", track_order=True)
+        try:
+            file.attrs.update(attributes)
+            yield file
+            file.flush()
+        except Exception as error:
+            if disk_fault(error):
+                _unwritable.append(file)  # closed, HDF5 would write again, and crash
+            else:
+                file.close()
+            raise
+        file.close()
+
+
+_unwritable: list[h5py.File] = []  # until the process ends
 
 
 @contextmanager

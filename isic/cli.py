@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from isic.errors import InputError, WriteError
+from isic.folders import disk_fault
 
 PEOPLE = ("init", "check", "predict", "export", "show")
 THREADS = 4  # of a computation; on two cores they are 6 % slower than two (docs/results.md)
@@ -1349,6 +1350,7 @@ def main() -> None:
     libraries = ("OMP", "MKL", "OPENBLAS")
     os.environ.update({f"{library}_NUM_THREADS": str(THREADS) for library in libraries})
     end_with_the_workflow()
+    sys.excepthook, sys.unraisablehook = _without_disk_faults, _without_disk_faults_within
     # OpenMP's threads spin while they wait, without end where there are as many as cores: as soon
     # as another process wants a core, a training is ten times slower. A short spin costs nothing
     # alone, and a fifth as much then. torch's OpenMP reads this when it is loaded.
@@ -1357,17 +1359,28 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(arguments, prog_name="isic")
+        typer.main.get_command(app)(arguments, prog_name="isic")  # app() sets a hook of its own
     except Exception as error:
         message = _explanation(error)
         if message is None or len(arguments) < len(sys.argv) - 1:
             raise
         print(f"isic: {message}", file=sys.stderr, flush=True)
-        if isinstance(error, WriteError):
+        if isinstance(error, WriteError) and "h5py" in sys.modules:
             # HDF5 would try once more to write, at exit, and crash: nothing is left to be done.
             sys.stdout.flush()
             os._exit(1)
         sys.exit(1)
+
+
+def _without_disk_faults(kind: Any, error: Any, trace: Any) -> None:
+    """HDF5's objects that cannot be written print a traceback each, before the error is raised."""
+    if not disk_fault(error):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _without_disk_faults_within(unraisable: Any) -> None:
+    if not disk_fault(unraisable.exc_value):
+        sys.__unraisablehook__(unraisable)
 
 
 def end_with_the_workflow() -> None:

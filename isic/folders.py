@@ -56,8 +56,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        number = _fault(error)
-        if number not in REMEDIES:
+        number = disk_fault(error)
+        if not number:
             raise
         raise WriteError(
             f"{path}: cannot be written ({os.strerror(number)}). "
@@ -65,13 +65,13 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _fault(error: BaseException | None) -> int:
-    """The operating system's number behind an exception, also of HDF5 and safetensors; or 0."""
+def disk_fault(error: BaseException | None) -> int:
+    """The number, of REMEDIES, of the disk's fault behind an exception, also HDF5's; or 0."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno:
-            return error.errno
-        if found := re.search(r"\b(?:errno = |os error )(\d+)", str(error)):
-            return int(found[1])
+        found = re.search(r"\b(?:errno = |os error )(\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else found and int(found[1])
+        if number in REMEDIES:
+            return number
         error = error.__context__
     return 0
 

@@ -37,6 +37,12 @@ def or_exit(function, *arguments):
         sys.exit(f"isic: {error}")
 
 
+if not os.access(".", os.W_OK):
+    sys.exit(
+        f"isic: {os.getcwd()}: is read-only, and results go there. Make it writable, or work elsewhere: "
+        "snakemake --directory FOLDER."
+    )
+
 DATASETS = or_exit(check, config, Path(workflow.basedir, "schemas/config.schema.yaml"))
 
 

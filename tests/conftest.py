@@ -1,10 +1,12 @@
-"""A model that several test modules apply."""
+"""A model that several test modules apply, and workflows that they look at."""
 
 from pathlib import Path
 
+import kills
 import pytest
 import torch
 from networks import CLASSES, CROP, SETTINGS, SMALL, fusion_network
+from workflows import TARGETS, TINY, Workflow
 
 from isic.models.files import save_model, save_network
 
@@ -29,3 +31,25 @@ def model(networks: tuple[Path, Path]) -> Path:
     path = networks[0].parent / "model.safetensors"
     save_model(path, *networks, SETTINGS, CLASSES, {"versions": "{}"})
     return path
+
+
+@pytest.fixture(scope="session")
+def workflow(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A workflow that has run from images to table, on one core."""
+    workflow = Workflow(tmp_path_factory.mktemp("isic"))
+    done = workflow.run(*TARGETS, "--cores", "1")
+    assert done.returncode == 0, done.stdout
+    return workflow
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A workflow that has made all there is of the data set birds, and was killed on the way."""
+    run = Workflow(tmp_path_factory.mktemp("report"))
+    run.configure("tiny.yaml", {"birds": TINY | {"tables": {"lam": [0, 1.0], "gamma": [0.3]}}})
+    run.configure("changes.yaml", {})
+    settings = [str(run.folder / name) for name in ("tiny.yaml", "changes.yaml")]
+    arguments = ["results/birds/all", "--cores", "2", "--configfile", *settings]
+    done = kills.broken_run(lambda: kills.start(run.folder, arguments, run.folder), 3, 15)
+    assert done.total() == 3
+    return run

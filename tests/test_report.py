@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from test_workflow import ARM, TINY, Workflow
+from workflows import ARM, Workflow
 
 from isic.cli import main
 from isic.errors import InputError
@@ -293,15 +293,11 @@ LOADS = """<img src="https://example.org/a.png">
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A workflow that has made all there is of the data set birds, and its report."""
-    run = Workflow(tmp_path_factory.mktemp("report"))
-    sweeps = {"features": {"shards": 1}, "tables": {"lam": [0, 1.0], "gamma": [0.3]}}
-    run.configure("tiny.yaml", {"birds": TINY | sweeps})
-    for options in ([], ["--report", "report.html"]):
-        done = run.run("results/birds/all", *options)
-        assert done.returncode == 0, done.stdout
-    return run
+def run(everything: Workflow) -> Workflow:
+    """That run, with its report."""
+    done = everything.run("results/birds/all", "--report", "report.html")
+    assert done.returncode == 0, done.stdout
+    return everything
 
 
 @pytest.fixture(scope="module")
