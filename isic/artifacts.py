@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,7 +156,7 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """Open an HDF5 artifact for reading.
 
     Raises:
-        InputError: the file is missing, truncated or no HDF5 file.
+        InputError: the file is missing, truncated or no HDF5 file, or lacks what is read of it.
     """
     try:
         file = h5py.File(path, "r")
@@ -164,7 +165,16 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
             f"{path}: cannot be read as HDF5 ({error}). Delete it and run the same command again."
         ) from error
     with file:
-        yield file
+        try:
+            yield file
+        except KeyError as error:
+            missing = re.search(r"[Oo]bject '(.+)' doesn't exist", str(error))
+            if missing is None or missing[1] in file:
+                raise
+            raise InputError(
+                f"{path}: has no {missing[1]}, so it is of another stage or program. Delete it and "
+                "run the same command again."
+            ) from error
 
 
 def strings(dataset: h5py.Dataset) -> np.ndarray:

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from isic.artifacts import write_csv, write_json
 from isic.data.image import SUFFIXES, contents, decode_small, in_order
+from isic.data.index import check_ids
 from isic.errors import InputError
 from isic.folders import folder_beside, make_folder
 from isic.localizer import Localization, Localizer
@@ -348,6 +349,8 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
         images = _read(folder / "images.csv", IMAGE_COLUMNS)
         images = images[images["problem"] == ""].reset_index(drop=True)
         images = images.astype({"width": int, "height": int, "objects": int})
+        check_ids(folder / "images.csv", images["image_id"])  # exports are named after them
+        check_ids(folder / "images.csv", images["mask"][images["mask"] != ""])
         boxes = _read(folder / "boxes.csv", BOX_COLUMNS)
         boxes = boxes.astype({"object": int, "width": int, "height": int, "confidence": float})
         boxes = boxes.astype(dict.fromkeys(("x0", "y0", "x1", "y1"), float))

@@ -8,8 +8,8 @@ the image turned as its EXIF orientation says, x1 and y1 exclusive.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -72,6 +72,7 @@ def measure_images(
         return image.width, image.height, digest
 
     ids = list(listing["image_id"])
+    check_ids(root, ids)
     measured = list(ordered_map(measure, ids, workers, "index"))
     bad = {
         image_id: found
@@ -91,6 +92,17 @@ def measure_images(
     index["height"] = np.array([height for _, height, _ in sizes], dtype=np.int64)
     index["digest"] = [digest for _, _, digest in sizes]
     return index[list(INDEX_COLUMNS)], list(bad)
+
+
+def check_ids(path: str | os.PathLike[str], image_ids: Iterable[str]) -> None:
+    """Raise InputError, naming the file `path`, if an image would lie outside the set's folder."""
+    for image_id in image_ids:
+        parts = PurePosixPath(image_id)
+        if parts.is_absolute() or ".." in parts.parts or "\0" in image_id or not parts.parts:
+            raise InputError(
+                f"{path}: image {image_id!r} is no path below the data set's folder. "
+                "Correct it, or index again."
+            )
 
 
 def check_unreadable(unreadable: str) -> None:
@@ -173,6 +185,7 @@ def read_index(path: str | os.PathLike[str]) -> pd.DataFrame:
     ):
         if wrong:
             raise InputError(f"{path}: {problem}. Delete it and run `isic index` again.")
+    check_ids(path, table["image_id"])
     return table
 
 
