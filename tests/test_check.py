@@ -228,7 +228,7 @@ def test_the_command_writes_the_page_and_prints_the_warnings(
     run: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     assert isic(monkeypatch, "check", run, "--examples", "1") == 0
-    *warnings, written = capsys.readouterr().out.splitlines()
+    _, *warnings, written, _ = capsys.readouterr().out.splitlines()
     page, expected = check_page(run, 1)
     assert warnings == [f"warning: {text}" for text in expected]
     assert written == f"written: {run / 'check.html'}"

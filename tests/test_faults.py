@@ -76,9 +76,7 @@ COMMANDS = {
 def said(done: subprocess.CompletedProcess[str]) -> str:
     """The one line that a failed command ends with."""
     assert done.returncode == 1, done.stderr
-    lines = [
-        line for line in done.stderr.splitlines() if "it/s" not in line and "images/s" not in line
-    ]
+    lines = [line for line in done.stderr.splitlines() if line and "/s]" not in line]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("isic: ")
     return lines[0]
