@@ -188,7 +188,7 @@ def test_a_network_that_is_broken_is_not_saved(
     settings = {"epochs": 1, "seed": 0, "checkpoint": saved, **SETTINGS}
     with pytest.raises(
         InputError,
-        match=r"epoch 1, step 1, images 0, 1: .* network.checkpoint is kept, as it was after",
+        match=r"epoch 1, step 1, images 0, 1: .*network\.checkpoint is kept, as it was after",
     ):
         train(Tiny(), scenes(4)[0], losses, in_order(4, 2), **settings)
     # Saved before the first step, and not since.

@@ -224,7 +224,7 @@ def test_the_command_writes_a_table_and_a_figure(tmp_path: Path, monkeypatch, ca
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code in (0, None)
-    lines = capsys.readouterr().out.splitlines()
+    _, *lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         "train: 50.0% of 4 images hit; 50.0% of the more confident half, 50.0% of the rest"
     )
