@@ -48,10 +48,10 @@ def start(
         )
 
 
-def jobs(workflow: psutil.Process) -> list[psutil.Process]:
-    """The `isic` processes of a running workflow."""
+def jobs(workflow: int) -> list[psutil.Process]:
+    """The `isic` processes of the workflow of this process number."""
     try:
-        running = workflow.children(recursive=True)
+        running = psutil.Process(workflow).children(recursive=True)
         return [p for p in running if any(a.endswith("/isic") for a in p.cmdline()[:2])]
     except psutil.NoSuchProcess:
         return []
@@ -59,7 +59,7 @@ def jobs(workflow: psutil.Process) -> list[psutil.Process]:
 
 def strike(process: subprocess.Popen[bytes], kind: str, rng: np.random.Generator) -> bool:
     """Kill what `kind` says, and wait for the end of Snakemake; whether there was such a thing."""
-    working = jobs(psutil.Process(process.pid))
+    working = jobs(process.pid)
     if process.poll() is not None or (kind == "job" and not working):
         return False
     if kind == "all":
@@ -75,13 +75,14 @@ def strike(process: subprocess.Popen[bytes], kind: str, rng: np.random.Generator
     return True
 
 
+def files(folder: Path) -> set[Path]:
+    """What is compared of a `results` folder, relative to it."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path for path in found if not set(NOT_COMPARED) & set(path.parts)}
+
+
 def differences(whole: Path, broken: Path) -> Iterator[str]:
     """The files below two `results` folders that are not the same, and what is left over."""
-
-    def files(folder: Path) -> set[Path]:
-        found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-        return {path for path in found if not set(NOT_COMPARED) & set(path.parts)}
-
     yield from (f"{path}: in one only" for path in sorted(files(whole) ^ files(broken)))
     for path in sorted(files(whole) & files(broken)):
         if not same(whole / path, broken / path):
@@ -151,7 +152,7 @@ def main() -> None:
     end = time.perf_counter()
     print(f"unbroken {middle - begin:.0f} s; broken {end - middle:.0f} s, {dict(done)} kills")
     different = list(differences(whole / "results", broken / "results"))
-    print("\n".join(different) or "all files are the same")
+    print("\n".join(different) or f"all {len(files(whole / 'results'))} files are the same")
     sys.exit(bool(different))
 
 

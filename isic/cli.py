@@ -714,8 +714,12 @@ def features(
     if dead:
         print(f"warning: the feature maps of {_some(dead)} are zero everywhere: no mask for them.")
     for number in np.unique(labels[chosen]):
-        if set(image_ids[labels[chosen] == number]) <= set(dead):
-            print(f"warning: those of all images of class {names[number]}: lower lam or gamma.")
+        own = image_ids[labels[chosen] == number]
+        if set(own) <= set(dead):
+            print(
+                f"warning: the feature maps of class {names[number]} are zero everywhere, in all "
+                f"{len(own)} images: train the classifier longer, or with a lower lam."
+            )
 
 
 @app.command(cls=Command)

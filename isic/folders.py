@@ -1,4 +1,8 @@
-"""Folders that appear whole or not at all."""
+"""What stands between a write and the disk, for files and folders alike.
+
+Folders that appear whole or not at all, temporary names that no two processes share, the disk's
+faults in one line, and a lock that goes when its process does.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from isic.errors import InputError, WriteError
@@ -35,19 +40,9 @@ def temporary(path: Path) -> Path:
     host = platform.node()
     for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         pid = re.fullmatch(rf"\.{re.escape(path.name)}\.{re.escape(host)}\.(\d+)\.part", old.name)
-        if pid and not _runs(int(pid[1])):
+        if pid and not psutil.pid_exists(int(pid[1])):
             shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{host}.{os.getpid()}.part")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return pid != os.getpid()
 
 
 @contextmanager

@@ -220,7 +220,6 @@ def score(
     Raises:
         InputError: an unknown protocol, or tables that do not fit the index.
     """
-    _check_protocols(protocols)
     known = Truth.of(index, truth)
     names = {"model": model, "backbone": backbone, "seed": seed, "lam": lam, "gamma": gamma}
     result = _heading(known, **names, threshold=threshold)
@@ -258,13 +257,6 @@ def trivial_boxes(
     return from_view(np.broadcast_to(box, (len(sizes), 4)), sizes, view)
 
 
-def _check_protocols(protocols: Sequence[str]) -> None:
-    if unknown := [name for name in protocols if name not in PROTOCOLS]:
-        raise InputError(
-            f"scores.protocols: there is no {unknown[0]!r}; choose from {', '.join(PROTOCOLS)}."
-        )
-
-
 def score_trivial(
     index: pd.DataFrame,
     truth: pd.DataFrame,
@@ -278,7 +270,6 @@ def score_trivial(
 
     Empty where there is no true box.
     """
-    _check_protocols(protocols)
     known = Truth.of(index, truth)
     if not len(known.boxes):
         return []

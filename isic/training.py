@@ -97,6 +97,10 @@ class Watch:
             )
 
 
+def _kept(checkpoint: Checkpoint, at: Position) -> str:
+    return f" {checkpoint.path} is kept, as it was after epoch {at.epoch + 1}, step {at.step}."
+
+
 def _state(
     at: Position, network: nn.Module, optimizer: torch.optim.Optimizer, rng: np.random.Generator
 ) -> dict[str, Any]:
@@ -246,6 +250,7 @@ def train(
         at = _restore(saved, network, optimizer, rng)
         for means in at.curves:
             log(int(means["epoch"]), {k: v for k, v in means.items() if k != "epoch"})
+        saved_at = _kept(checkpoint, at)
         print(f"goes on from epoch {at.epoch + 1}, step {at.step + 1}", flush=True)
     network.train()
     model = parallel(network)
@@ -267,8 +272,7 @@ def train(
             if checkpoint and first_says(time.perf_counter() - kept > CHECKPOINT_EVERY):
                 watch.check(at, saved_at)  # a network that is broken is not kept
                 checkpoint.save(_state(at, network, optimizer, rng))
-                place = f"epoch {at.epoch + 1}, step {at.step}"
-                saved_at = f" {checkpoint.path} is kept, as it was after {place}."
+                saved_at = _kept(checkpoint, at)
                 kept = time.perf_counter()
             rows = torch.from_numpy(batch).to(device)
             window = random_windows(len(batch), images.shape[1], crop, rng)

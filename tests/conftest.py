@@ -39,6 +39,7 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = Workflow(tmp_path_factory.mktemp("isic"))
     done = workflow.run(*TARGETS, "--cores", "1")
     assert done.returncode == 0, done.stdout
+    workflow.made = kills.files(workflow.folder / "results")
     return workflow
 
 

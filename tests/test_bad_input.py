@@ -262,8 +262,11 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "truth of no numbers": (
         text("truth.csv", "image_id,x0,y0,x1,y1\none/a.png,a,1,2,3\n"), TRIVIAL, r"truth\.csv"),
     "unknown protocol": (
-        text("truth.csv", "image_id,x0,y0,x1,y1\none/a.png,1,1,20,20\n"),
-        f"{TRIVIAL} --protocols half", r"half"),
+        lambda: [
+            edited("index.csv", "train,two", "test,two")(),
+            text("truth.csv", "image_id,x0,y0,x1,y1\ntwo/d.png,1,1,20,20\n")(),
+            text("topk.csv", "image_id,class1\n" + "".join(f"two/{i}.png,two\n" for i in "def"))(),
+        ], f"{TRIVIAL} --protocols half", r"protocol `half` is unknown: use crop"),
     "a table of no JSON": (text("s.json", "{"), "table1 s.json OUT/t.csv", r"s\.json"),
     # What people use
     "predictions of nothing": (nothing, "export coco source OUT/a.json", r"source"),

@@ -39,12 +39,22 @@ GOOD = (
 TRUTH = b"image_id,x0,y0,x1,y1\na/1.jpg,1,2,10,20\nb/2.jpg,0.5,1e1,40,31\n"
 
 
-def outcome(function: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
+def refused(function: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
     """What a function gives, or None and how it refuses."""
     try:
         return function(*arguments), ""
     except InputError as error:
         return None, str(error)
+
+
+def table_of(read: Callable[[Path], pd.DataFrame], data: bytes, path: Path) -> pd.DataFrame | None:
+    """What is read of a file with these bytes; None where one line, naming the file, refuses it."""
+    path.write_bytes(data)
+    table, refusal = refused(read, path)
+    if table is None:
+        assert str(path) in refusal
+        assert "\n" not in refusal
+    return table
 
 
 @st.composite
@@ -71,12 +81,8 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
 @FEW
 @given(data=damaged(GOOD) | st.binary(max_size=200))
 def test_a_damaged_index_is_valid_or_refused(data: bytes, tmp_path: Path):
-    path = tmp_path / "index.csv"
-    path.write_bytes(data)
-    table, refusal = outcome(read_index, path)
+    table = table_of(read_index, data, tmp_path / "index.csv")
     if table is None:
-        assert str(path) in refusal
-        assert "\n" not in refusal
         return
     assert tuple(table.columns) == INDEX_COLUMNS
     assert len(table)
@@ -90,12 +96,8 @@ def test_a_damaged_index_is_valid_or_refused(data: bytes, tmp_path: Path):
 @FEW
 @given(data=damaged(TRUTH) | st.binary(max_size=200))
 def test_damaged_boxes_are_numbers_or_refused(data: bytes, tmp_path: Path):
-    path = tmp_path / "truth.csv"
-    path.write_bytes(data)
-    table, refusal = outcome(read_truth, path)
+    table = table_of(read_truth, data, tmp_path / "truth.csv")
     if table is None:
-        assert str(path) in refusal
-        assert "\n" not in refusal
         return
     assert tuple(table.columns) == TRUTH_COLUMNS
     assert (table.dtypes[list(TRUTH_COLUMNS[1:])] == "float64").all()
@@ -143,7 +145,7 @@ def test_damaged_settings_are_taken_or_refused_by_name(data: st.DataObject):
         section = section[key]
     key = data.draw(st.just(place[-1]) | st.text(max_size=5) | st.integers())
     section[key] = data.draw(VALUES)
-    checked, refusal = outcome(check, config, SCHEMA)
+    checked, refusal = refused(check, config, SCHEMA)
     if checked is None:
         assert all(line.strip() for line in refusal.splitlines())
         assert str(place[0]) in refusal or str(key) in refusal

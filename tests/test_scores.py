@@ -187,6 +187,64 @@ def test_truth_outside_the_crop_is_a_miss_that_counts():
     assert figures["original"]["gt_known"] == 100
 
 
+def boxes_in(draw, sizes):
+    """A box in each image of these widths and heights, corners in whole pixels."""
+    rows = []
+    for name, (width, height) in sizes.items():
+        x0, y0 = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+        x1, y1 = draw(st.integers(x0 + 1, width)), draw(st.integers(y0 + 1, height))
+        rows.append((name, x0, y0, x1, y1))
+    return table(rows)
+
+
+@st.composite
+def scenes(draw):
+    """Index, true boxes, predicted boxes and ranked classes of some images, at random."""
+    side, names = st.integers(1, 400), ["a", "b", "c", "d", "e", "f"]
+    sizes = {f"i{k}": draw(st.tuples(side, side)) for k in range(draw(st.integers(1, 5)))}
+    index = table(
+        [(name, "test", draw(st.sampled_from(names)), *size) for name, size in sizes.items()],
+        ("image_id", "split", "class", "width", "height"),
+    )
+    ranked = topk_of(*(draw(st.permutations(names))[:5] for _ in sizes))
+    return index, boxes_in(draw, sizes), boxes_in(draw, sizes), ranked
+
+
+@given(scenes(), st.randoms(use_true_random=False))
+def test_more_is_asked_of_top_1_than_of_top_5_than_of_gt_known(scene, random):
+    """And the order of the rows does not matter."""
+    index, truth, boxes, ranked = scene
+    found = run(index, truth, boxes, boxes, ranked)["protocols"]
+    assert len(found) == 3
+    for figures in found.values():
+        assert 0 <= figures["top1_loc"] <= figures["top5_loc"] <= figures["gt_known"] <= 100
+    mixed = [t.iloc[random.sample(range(len(t)), len(t))] for t in (truth, boxes, ranked)]
+    assert run(index, mixed[0], mixed[1], mixed[1], mixed[2])["protocols"] == found
+
+
+@given(scenes())
+def test_true_boxes_are_hits(scene):
+    """Under `crop` those that the crop shows a part of: what is outside is a miss that counts."""
+    index, truth, _, ranked = scene
+    found = run(index, truth, truth, truth, ranked)["protocols"]
+    assert found["original"]["gt_known"] == found["resize"]["gt_known"] == 100
+    seen = in_protocol(
+        truth[CORNERS].to_numpy(float), index[["width", "height"]].to_numpy(), "crop"
+    )
+    shown = ((seen[:, 2] > seen[:, 0]) & (seen[:, 3] > seen[:, 1])).mean()
+    assert found["crop"]["gt_known"] == pytest.approx(100 * shown)
+
+
+@given(scenes(), st.sampled_from(["crop", "resize", "original"]))
+def test_a_box_stays_within_what_a_protocol_sees(scene, protocol):
+    index, truth, _, _ = scene
+    sizes = index[["width", "height"]].to_numpy()
+    x0, y0, x1, y1 = in_protocol(truth[CORNERS].to_numpy(float), sizes, protocol).T
+    width, height = sizes.T if protocol == "original" else (224, 224)
+    assert ((x0 >= 0) & (x0 <= x1) & (x1 <= width)).all()
+    assert ((y0 >= 0) & (y0 <= y1) & (y1 <= height)).all()
+
+
 def test_nothing_to_score_is_said_and_not_invented():
     index, empty = index_of(["a"]), table([])
     result = run(index, empty, empty, empty, topk_of(["a"]))
@@ -222,7 +280,7 @@ def test_tables_that_do_not_fit_are_errors():
         run(index, truth, pd.concat([truth, truth]), truth, topk)
     with pytest.raises(InputError, match="no row for i1"):
         run(index, truth, truth, truth, topk_of(["a"]))
-    with pytest.raises(InputError, match="there is no 'plain'"):
+    with pytest.raises(InputError, match="protocol `plain` is unknown"):
         run(index, truth, truth, truth, topk, protocols=["plain"])
 
 

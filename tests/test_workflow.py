@@ -49,6 +49,10 @@ def test_each_job_leaves_a_log_and_a_benchmark(workflow: Workflow):
     timed = {path.relative_to(birds / "benchmarks") for path in birds.glob("benchmarks/**/*.tsv")}
     assert {path.with_suffix("") for path in logs} == {path.with_suffix("") for path in timed}
     assert Path(ARM, "classifier.log") in logs
+    for log in logs:  # what it did, on what, how long, with how much memory
+        lines = (birds / "logs" / log).read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("isic "), log
+        assert re.search(r"^[\w-]+: [\d.]+ s, at most \d+ MiB of memory$", lines[-1]), log
 
 
 def test_a_second_run_does_nothing(workflow: Workflow):
@@ -269,5 +273,6 @@ def test_an_archive_placed_by_hand_is_taken_and_checked(workflow: Workflow):
     done = workflow.run("results/mine/index.csv", changes={"mine": {"source": source}})
     assert done.returncode == 1
     assert "data/set.tgz: has not the checksum md5:0000" in done.stdout
+    assert "Logfile results/mine/logs/unpack.log:" in done.stdout  # Snakemake shows it at the end
     assert archive.exists()
     assert not (workflow.folder / "results" / "mine" / "source").exists()
