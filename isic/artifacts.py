@@ -82,7 +82,7 @@ def provenance(
     safetensors metadata. Holds no time and no absolute path: the same run gives the same bytes.
 
     Raises:
-        InputError: an input is missing or cannot be read.
+        InputError: an input is missing, cannot be read, or is not as isic wrote it.
     """
     paths = list(map(Path, inputs))
     return {
@@ -91,7 +91,7 @@ def provenance(
         "code": code_digest(command),
         "versions": json.dumps({name: importlib.metadata.version(name) for name in PACKAGES}),
         "inputs": json.dumps(
-            [[_portable(str(p)), None if p.is_dir() else fingerprint(p)] for p in paths]
+            [[_portable(str(p)), None if p.is_dir() else _unharmed(p)] for p in paths]
         ),
     }
 
@@ -104,14 +104,43 @@ def _portable(value: Any) -> Any:
 
 
 def record_path(path: str | os.PathLike[str]) -> Path:
-    """Where the provenance of a file stands that cannot hold it: `.NAME.made.json` beside it."""
+    """Where a file's provenance and fingerprint stand: `.NAME.made.json` beside it."""
     path = Path(path)
     return path.with_name(f".{path.name}.made.json")
 
 
 def write_record(path: str | os.PathLike[str], made: Mapping[str, str]) -> None:
-    """Keep the provenance of a CSV, JSON, PNG or HTML file beside it, with its own fingerprint."""
+    """Keep the provenance of a file beside it, with its fingerprint, by which damage is known."""
     write_json({**made, "fingerprint": fingerprint(path)}, record_path(path))
+
+
+def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `write_record` kept of a file; empty where it kept nothing.
+
+    Raises:
+        InputError: the record is damaged.
+    """
+    record = record_path(path)
+    if not record.is_file():
+        return {}
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        if isinstance(found["fingerprint"], str):
+            return found
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise InputError(f"{record}: is damaged. Delete it and {path}, and run the same command again.")
+
+
+def _unharmed(path: Path) -> str:
+    """The fingerprint of an input, which has to be as isic wrote it, if isic wrote it."""
+    found = fingerprint(path)
+    if read_record(path).get("fingerprint", found) != found:
+        raise InputError(
+            f"{path}: is not as it was written, so damaged or edited. Delete it and run the same "
+            f"command again; to have it used as it is, delete {record_path(path)}."
+        )
+    return found
 
 
 def write_csv(
@@ -141,14 +170,14 @@ def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Ite
             file.flush()
         except Exception as error:
             if disk_fault(error):
-                _unwritable.append(file)  # closed, HDF5 would write again, and crash
+                unwritable.append(file)  # closed, HDF5 would write again, and crash
             else:
                 file.close()
             raise
         file.close()
 
 
-_unwritable: list[h5py.File] = []  # until the process ends
+unwritable: list[h5py.File] = []  # until the process ends, which has to be by os._exit
 
 
 @contextmanager

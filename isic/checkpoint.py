@@ -6,6 +6,7 @@ alone. It lies beside the file that the training will write, and goes when that 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -17,6 +18,8 @@ import torch
 
 from isic.artifacts import atomic
 from isic.distributed import rank
+
+DIGEST = 32  # bytes of SHA-256 that a file begins with: torch does not notice what changed in one
 
 
 class Checkpoint:
@@ -40,7 +43,10 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            saved = torch.load(self.path, map_location=device, weights_only=True)
+            data = self.path.read_bytes()
+            if hashlib.sha256(data[DIGEST:]).digest() != data[:DIGEST]:
+                raise EOFError
+            saved = torch.load(io.BytesIO(data[DIGEST:]), map_location=device, weights_only=True)
             state, identity = saved["state"], saved["identity"]
         except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError):
             print(f"warning: {self.path} is damaged; the training begins anew.")
@@ -62,8 +68,9 @@ class Checkpoint:
             return
         file = io.BytesIO()  # written to a full disk directly, torch would not say why it failed
         torch.save({"identity": self.identity, "state": dict(state)}, file)
+        data = file.getvalue()
         with atomic(self.path) as part:
-            part.write_bytes(file.getbuffer())
+            part.write_bytes(hashlib.sha256(data).digest() + data)
 
     def remove(self) -> None:
         """Delete the file: its training is finished."""

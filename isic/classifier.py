@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -27,10 +29,14 @@ def train_classifier(
     warmup: float,
     classes_per_batch: int,
     images_per_class: int,
+    epochs: int,
     seed: int,
+    log: Callable[[int, dict[str, float]], None] = lambda *_: None,
     **settings,
 ) -> list[dict[str, float]]:
     """Train a classifier with L = L_CE + λ·L_ICFS (Eq. 6) in place.
+
+    Prints a warning after the epoch in which ICFS collapses the features.
 
     Args:
         images: (n, R, R, 3) uint8.
@@ -39,7 +45,7 @@ def train_classifier(
         lam: λ.
         normalize: the scale of ICFS, see `isic.losses.scaled`.
         warmup: epochs over which λ grows linearly from 0.
-        settings: as `isic.training.train` takes them.
+        epochs, log, settings: as `isic.training.train` takes them.
 
     Returns:
         Curves, one row an epoch: ce, icfs (unweighted), intra (Eq. 5 within classes alone, j = i,
@@ -76,18 +82,35 @@ def train_classifier(
     def sampler(rng: np.random.Generator):
         return similar_class_batches(labels, similar, classes_per_batch, images_per_class, rng)
 
-    return train(network, images, losses, sampler, seed=seed, **settings)
+    seen: list[dict[str, float]] = []
+    said = False
+
+    def watched(epoch: int, means: dict[str, float]) -> None:
+        nonlocal said
+        log(epoch, means)
+        seen.append(means)
+        reason = collapse(seen, classes, finished=epoch == epochs)
+        if reason and not said:
+            print(
+                f"warning: training has collapsed in epoch {epoch}: {reason}. Lower lam, or set "
+                "normalize: spread.",
+                flush=True,
+            )
+            said = True
+
+    settings |= {"epochs": epochs, "seed": seed, "log": watched}
+    return train(network, images, losses, sampler, **settings)
 
 
-def collapse(curves: list[dict[str, float]], classes: int) -> str | None:
+def collapse(curves: list[dict[str, float]], classes: int, finished: bool) -> str | None:
     """What shows that ICFS has collapsed the features, in words, or None.
 
-    Signs: accuracy in the last epoch below twice chance, or the image vectors' norm 100-fold below
-    the first epoch's.
+    Signs: the image vectors' norm 100-fold below the first epoch's, or, when the training is
+    finished, accuracy below twice chance.
     """
     first, last = curves[0], curves[-1]
-    if last["accuracy"] < min(2 / classes, 0.9):
-        return f"training accuracy {last['accuracy']:.3f} is at chance ({classes} classes)"
     if last["norm"] < first["norm"] / 100:
         return f"the image vectors' norm fell from {first['norm']:.3g} to {last['norm']:.3g}"
+    if finished and last["accuracy"] < min(2 / classes, 0.9):
+        return f"training accuracy {last['accuracy']:.3f} is at chance ({classes} classes)"
     return None

@@ -21,12 +21,11 @@ import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from isic.errors import InputError, WriteError
+from isic.errors import InputError
 from isic.folders import disk_fault
 
 PEOPLE = ("init", "check", "predict", "export", "show")
 THREADS = 4  # of a computation; on two cores they are 6 % slower than two (docs/results.md)
-RECORDED = (".csv", ".json", ".png", ".html")  # files that cannot hold their own provenance
 
 
 class Commands(TyperGroup):
@@ -47,8 +46,8 @@ class Commands(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command that says what it does, on what, how long it took and how much memory, and keeps
-    the provenance of what it wrote."""
+    """A command that says what it does, on what, how long it took and how much memory, takes only
+    inputs that are as they were written, and keeps the provenance of what it wrote."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta["arguments"] = shlex.join(args)
@@ -60,13 +59,13 @@ class Command(TyperCommand):
         begin = time.perf_counter()
         running.set(ctx)
         try:
+            from isic.artifacts import write_record
+
+            made = made_of()
             result = super().invoke(ctx)
             if os.environ.get("RANK", "0") == "0":
-                from isic.artifacts import write_record
-
-                for path in _paths(written=True):
-                    if path.suffix in RECORDED and path.is_file():
-                        write_record(path, made_of())
+                for path in filter(Path.is_file, _paths(written=True)):
+                    write_record(path, made)
             return result
         finally:
             seconds = round(time.perf_counter() - begin, 1)
@@ -608,7 +607,7 @@ def classifier(
 
     from isic.artifacts import open_hdf5, write_csv
     from isic.checkpoint import Checkpoint
-    from isic.classifier import collapse, train_classifier
+    from isic.classifier import train_classifier
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
     from isic.devices import reproducible
@@ -666,8 +665,6 @@ def classifier(
         )
     if rank() > 0:
         return
-    if reason := collapse(history, len(names)):
-        print(f"warning: training collapsed: {reason}. Lower lam, or set normalize: spread.")
     write_csv(history, curves)
     save_network(output, network, {"kind": "fusion", **shape}, made_of())
     checkpoint.remove()
@@ -1061,13 +1058,15 @@ def boxes(
     """Boxes of the test images: cut, largest component, its bounding box."""
     from isic.artifacts import write_csv
     from isic.boxes import extract
-    from isic.data.index import read_index
+    from isic.data.index import evaluated, read_index
 
-    for table, path in zip(
-        extract(read_index(index), maps, threshold), (output, crop_output), strict=True
-    ):
+    images = read_index(index)
+    ids = images["image_id"].iloc[evaluated(images)]
+    for table, path in zip(extract(images, maps, threshold), (output, crop_output), strict=True):
         write_csv(table, path)
         print(f"{path.name}: {len(table)} boxes")
+        if missing := ids[~ids.isin(table["image_id"])].tolist():
+            print(f"warning: nothing is above the cut in the maps of {_some(missing)}: no box.")
 
 
 @app.command(cls=Command)
@@ -1359,7 +1358,7 @@ def main() -> None:
     # as another process wants a core, a training is ten times slower. A short spin costs nothing
     # alone, and a fifth as much then. torch's OpenMP reads this when it is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    if os.environ.get("RANK", "0") != "0":  # torchrun's other processes say the same again
+    if os.environ.get("RANK", "0") != "0":  # of several, the others say the same again
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -1369,7 +1368,8 @@ def main() -> None:
         if message is None or len(arguments) < len(sys.argv) - 1:
             raise
         print(f"isic: {message}", file=sys.stderr, flush=True)
-        if isinstance(error, WriteError) and "h5py" in sys.modules:
+        artifacts = sys.modules.get("isic.artifacts")
+        if artifacts and artifacts.unwritable:
             # HDF5 would try once more to write, at exit, and crash: nothing is left to be done.
             sys.stdout.flush()
             os._exit(1)

@@ -1,4 +1,4 @@
-"""Several processes that train one network, one a GPU; torchrun starts them.
+"""Several processes that train one network, one a GPU; `isic.launch` or torchrun starts them.
 
 Each process draws the same batches, sees its part of each, and computes the loss of the whole batch
 from the outputs of all: similar classes and the pairs of ICFS (Section 3.4) are those of the whole
@@ -23,7 +23,7 @@ from isic.errors import InputError
 
 
 def processes() -> int:
-    """How many processes train together: torchrun's WORLD_SIZE, or 1."""
+    """How many processes train together: WORLD_SIZE, or 1."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -41,7 +41,12 @@ def together() -> Iterator[None]:
     wanted, found = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if 0 < found < wanted:  # without a GPU they share the cores
         raise InputError(f"gpus: {wanted} GPUs are asked for, and there are {found}: lower gpus.")
-    dist.init_process_group("nccl" if pick_device().type == "cuda" else "gloo")
+    dist.init_process_group(
+        "nccl" if pick_device().type == "cuda" else "gloo",
+        os.environ.get("ISIC_MEETING", "env://"),  # a file, or where torchrun says
+        rank=rank(),
+        world_size=processes(),
+    )
     nodes = os.environ.get("GROUP_WORLD_SIZE", "1")
     print(f"{processes()} processes on {nodes} nodes train together", flush=True)
     try:

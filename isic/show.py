@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from isic.artifacts import fingerprint, open_hdf5, record_path
+from isic.artifacts import fingerprint, open_hdf5, read_record
 from isic.code import code_digest
 from isic.errors import InputError
 
@@ -18,14 +18,15 @@ PARTS = ("command", "settings", "code", "versions", "inputs")
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """`command`, `settings`, `code`, `versions`, `inputs` of a file, see `artifacts.provenance`;
-    for one that cannot hold them itself, also its `fingerprint` when it was written.
+    """`command`, `settings`, `code`, `versions`, `inputs` of a file, see `artifacts.provenance`,
+    and, where its record is beside it, its `fingerprint` when it was written.
 
     Raises:
         InputError: the file is missing, damaged, or does not say.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file. Name a file that isic wrote.")
+    record = read_record(path)
     if path.suffix == ".h5":
         with open_hdf5(path) as file:
             found = dict(file.attrs)
@@ -39,9 +40,11 @@ def read_provenance(path: Path) -> dict[str, Any]:
                 "Delete it and run the same command again."
             ) from error
         found = found.get("model", found)
+    elif record:
+        found = record
     else:
-        beside = (record_path(path), path.parent / "predictions.json")
-        source = next((record for record in beside if record.is_file()), None)
+        beside = (folder / "predictions.json" for folder in path.parents)
+        source = next(filter(Path.is_file, beside), None)
         try:
             found = json.loads(source.read_text(encoding="utf-8")) if source else {}
         except ValueError as error:
@@ -56,8 +59,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
         if name in ("settings", "versions", "inputs") and isinstance(value, str)
         else value
         for name, value in found.items()
-        if name in (*PARTS, "fingerprint")
-    }
+        if name in PARTS
+    } | ({"fingerprint": record["fingerprint"]} if record else {})
 
 
 def report(path: Path) -> list[str]:

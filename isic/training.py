@@ -37,7 +37,7 @@ Losses = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float], dict[str, T
 
 LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
 CHECKPOINT_EVERY = 60.0  # seconds, at least, between two checkpoints
-IMAGES_NAMED = 8  # of a batch whose loss is not finite
+IMAGES_NAMED = 8  # of a batch whose loss is not finite; the log names all
 
 
 @dataclass
@@ -82,12 +82,14 @@ class Watch:
         """
         first = int(self.first)
         if first < int(self.never):
-            names = [str(self.image_ids[row]) for row in at.batches[first][:IMAGES_NAMED]]
-            more = len(at.batches[first]) - len(names)
+            names = [str(self.image_ids[row]) for row in at.batches[first]]
+            step = f"epoch {at.epoch + 1}, step {first + 1}"
+            print(f"{step} is of", *names, sep="\n  ", flush=True)
+            some, more = ", ".join(names[:IMAGES_NAMED]), len(names) - IMAGES_NAMED
             raise InputError(
-                f"the loss is not finite in epoch {at.epoch + 1}, step {first + 1}, images "
-                f"{', '.join(names)}{f' and {more} more' if more > 0 else ''}: lower "
-                f"learning_rate or lam, or set precision: float32.{kept}"
+                f"the loss is not finite in {step}, images {some}"
+                f"{f' and {more} more' if more > 0 else ''}: lower learning_rate or lam, or set "
+                f"precision: float32.{kept}"
             )
         sizes = torch.stack([p.detach().abs().max() for p in self.network.parameters()])
         if not torch.isfinite(sizes).all():

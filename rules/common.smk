@@ -237,8 +237,7 @@ def gpus(wildcards):
 def launch(wildcards):
     """What starts a training's processes. A resource and not a parameter: results are the same, and stay."""
     count = gpus(wildcards)
-    torchrun = f"torchrun --standalone --nproc-per-node {count} --no-python "
-    return torchrun if count > 1 else ""
+    return f"python -m isic.launch {count} " if count > 1 else ""
 
 
 def of_training(wildcards, seed):

@@ -21,7 +21,7 @@ import torch
 from networks import fusion_network, pictures
 from PIL import Image
 
-from isic.artifacts import new_hdf5
+from isic.artifacts import new_hdf5, record_path, write_record
 from isic.checkpoint import Checkpoint
 from isic.cli import main
 from isic.errors import WriteError
@@ -54,6 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = fusion_network(outputs=2)
     shape = {"kind": "fusion", "backbone": network.backbone.name, "channels": 8, "outputs": 2}
     save_network(folder / "classifier.safetensors", network, shape, {})
+    write_record(folder / "classifier.safetensors", {})
     for command in (FEATURES, ["directions", "features.h5", "directions.h5"]):
         subprocess.run([*ISIC, *command], cwd=folder, check=True, capture_output=True)
     return folder
@@ -205,9 +206,9 @@ STAGES = {
 }
 
 
-@pytest.mark.parametrize("harm", ["gone", "half", "empty"])
+@pytest.mark.parametrize("harm", ["gone", "half", "empty", "a bit", "half, no record"])
 @pytest.mark.parametrize("name", STAGES)
-def test_an_input_that_is_gone_or_cut_short(
+def test_an_input_that_is_gone_or_damaged(
     run: Path,
     name: str,
     harm: str,
@@ -218,10 +219,15 @@ def test_an_input_that_is_gone_or_cut_short(
     shutil.copytree(run, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     whole = Path(name).read_bytes()
+    middle = len(whole) * 2 // 3
     if harm == "gone":
         Path(name).unlink()
+    elif harm == "a bit":
+        Path(name).write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
     else:
-        Path(name).write_bytes(b"" if harm == "empty" else whole[: len(whole) * 2 // 3])
+        Path(name).write_bytes(b"" if harm == "empty" else whole[:middle])
+    if harm == "half, no record":
+        record_path(name).unlink()
     error = outcome(STAGES[name], monkeypatch, capsys)
     lines = [line for line in error.splitlines() if line.startswith("isic:")]
     assert len(lines) == 1
@@ -233,6 +239,28 @@ def test_an_input_that_is_gone_or_cut_short(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
+
+
+def test_an_edited_input_serves_when_its_record_is_deleted(
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """As the line says that refuses it."""
+    shutil.copytree(run, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    index = Path("index.csv")
+    index.write_text("".join(index.read_text().splitlines(keepends=True)[:-1]))  # an image less
+    error = outcome(STAGES["index.csv"], monkeypatch, capsys)
+    assert "isic: index.csv: is not as it was written, so damaged or edited. Delete it" in error
+    assert "to have it used as it is, delete .index.csv.made.json." in error
+    record_path(index).unlink()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    with h5py.File("OUT/new.h5") as file:
+        assert len(file["images"]) == 23
 
 
 def test_debug_shows_where_an_error_arose(monkeypatch: pytest.MonkeyPatch):

@@ -111,14 +111,14 @@ def test_the_code_of_one_command_reruns_that_stage(workflow: Workflow):
 
 
 def test_two_processes_train_one_network(workflow: Workflow):
-    """`gpus: 2` starts torchrun; without a GPU, on the CPU. One process alone writes."""
+    """`gpus: 2` starts two; without a GPU, on the CPU. One alone writes."""
     folder = workflow.folder / "results" / "birds"
     network = "lambda~1.0_gamma~0.1_seed~5"
     done = workflow.run(
         f"results/birds/{network}/classifier.safetensors", changes={"birds": {"gpus": 2}}
     )
     assert done.returncode == 0, done.stdout
-    assert "torchrun --standalone --nproc-per-node 2 --no-python isic classifier" in done.stdout
+    assert "python -m isic.launch 2 isic classifier" in done.stdout
     log = (folder / "logs" / network / "classifier.log").read_text(encoding="utf-8")
     assert len(re.findall(r"^epoch 2/2: loss", log, re.M)) == 1
     assert len(pd.read_csv(folder / network / "curves.csv")) == 2
