@@ -91,10 +91,9 @@ def train_classifier(
         seen.append(means)
         reason = collapse(seen, classes, finished=epoch == epochs)
         if reason and not said:
+            remedy = "Lower lam, or set normalize: spread" if lam else "Train longer or faster"
             print(
-                f"warning: training has collapsed in epoch {epoch}: {reason}. Lower lam, or set "
-                "normalize: spread.",
-                flush=True,
+                f"warning: training has collapsed in epoch {epoch}: {reason}. {remedy}.", flush=True
             )
             said = True
 

@@ -63,9 +63,10 @@ class Command(TyperCommand):
 
             made = made_of()
             result = super().invoke(ctx)
-            if os.environ.get("RANK", "0") == "0":
-                for path in filter(Path.is_file, _paths(written=True)):
+            for path in _paths(written=True) if os.environ.get("RANK", "0") == "0" else ():
+                if path.is_file():
                     write_record(path, made)
+                    print(f"written: {path}, {path.stat().st_size / 1e6:.3g} MB")
             return result
         finally:
             seconds = round(time.perf_counter() - begin, 1)
@@ -226,7 +227,11 @@ def check(
     ],
     output: Annotated[
         Path | None,
-        typer.Argument(writable=True, help="HTML file to write. [default: RUN/check.html]"),
+        typer.Argument(
+            writable=True,
+            help="HTML file to write. [default: RUN/check.html]",
+            callback=lambda ctx, path: path or ctx.params["run"] / "check.html",
+        ),
     ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Images of a kind, a class.")] = 4,
 ) -> None:
@@ -238,13 +243,11 @@ def check(
     from isic.artifacts import atomic
     from isic.check import check_page
 
-    output = output or run / "check.html"
     page, warnings = check_page(run, examples)
     with atomic(output) as part:
         part.write_text(page, encoding="utf-8")
     for warning in warnings:
         print(f"warning: {warning}")
-    print(f"written: {output}")
 
 
 @app.command(cls=Command)
@@ -1066,7 +1069,7 @@ def boxes(
         write_csv(table, path)
         print(f"{path.name}: {len(table)} boxes")
         if missing := ids[~ids.isin(table["image_id"])].tolist():
-            print(f"warning: nothing is above the cut in the maps of {_some(missing)}: no box.")
+            print(f"warning: {path.name}: no box in {_some(missing)}: nothing is above the cut.")
 
 
 @app.command(cls=Command)

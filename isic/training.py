@@ -254,6 +254,8 @@ def train(
             log(int(means["epoch"]), {k: v for k, v in means.items() if k != "epoch"})
         saved_at = _kept(checkpoint, at)
         print(f"goes on from epoch {at.epoch + 1}, step {at.step + 1}", flush=True)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
+    print(f"{len(images)} images, {epochs} epochs, {precision} on {where}", flush=True)
     network.train()
     model = parallel(network)
     trained, begin = 0, time.perf_counter()
@@ -332,6 +334,9 @@ def infer(
 
     Yields:
         float32 arrays, a batch each, in order.
+
+    Raises:
+        InputError: a value is not finite.
     """
     device = pick_device()
     size = images.shape[1]
@@ -347,4 +352,10 @@ def infer(
         x = normalised(torch.from_numpy(batch).to(device))
         rows = torch.arange(first, first + len(batch), device=device)
         with autocast(device, precision):
-            yield function(x, rows).float().cpu().numpy()
+            found = function(x, rows).float().cpu().numpy()
+        if not np.isfinite(found).all():
+            raise InputError(
+                "the network gives values that are not finite, so it is broken: train it again "
+                "with a lower learning_rate or lam."
+            )
+        yield found

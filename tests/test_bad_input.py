@@ -25,6 +25,8 @@ import pytest
 import torch
 from networks import SMALL, fusion_network, pictures
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torchvision import models
 
 from isic.cli import main
@@ -114,6 +116,19 @@ def edited(name: str, old: str, new: str) -> Callable[[], None]:
         Path(name).write_text(before.replace(old, new), encoding="utf-8")
 
     return do
+
+
+def broken(name: str, load: Callable, save: Callable) -> None:
+    """Make one weight of a network NaN."""
+    state = load(name)
+    next(v for k, v in state.items() if k.endswith(".weight")).view(-1)[0] = float("nan")
+    save(state, name)
+
+
+def with_its_header(state: dict[str, torch.Tensor], name: str) -> None:
+    with safe_open(name, framework="pt") as file:
+        header = file.metadata()
+    save_file(state, name, header)
 
 
 def without(name: str, dataset: str) -> Callable[[], None]:
@@ -241,6 +256,12 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "weights with code in them": (
         text("w.pth", pickle.dumps(Evil())), f"{PLAIN} --weights w.pth", r"weights: w\.pth is no"),
     "weights cut short": (cut("weights.pth"), f"{PLAIN} --weights weights.pth", r"weights\.pth is"),
+    "weights of no number": (
+        lambda: broken("weights.pth", torch.load, torch.save), f"{PLAIN} --weights weights.pth",
+        r"weights\.pth is .*\.weight holds values that are not finite"),
+    "a network of no number": (
+        lambda: broken("classifier.safetensors", load_file, with_its_header), FEATURES,
+        r"classifier\.safetensors: .*\.weight holds values that are not finite"),
     "weights of another network": (
         nothing, PLAIN.replace(SMALL, "resnet18") + " --weights weights.pth", r"weights\.pth is"),
     "unknown backbone": (nothing, PLAIN.replace(SMALL, "resnet5"), r"backbone: .*'resnet5'"),

@@ -85,6 +85,19 @@ def test_boxes_and_test_images_are_optional(root: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read_truth(tmp_path / "truth.csv"), truth)
 
 
+def test_what_is_no_image_by_name_is_left_out_with_a_warning(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(index_folder(root)[0])
+    assert "warning" not in capsys.readouterr().out
+    (root / "test/NA/more").mkdir()
+    (root / "train/007/Thumbs.db").write_text("")
+    (root / "train/007/.hidden.txt").write_text("")
+    assert len(index_folder(root)[0]) == before
+    said = capsys.readouterr().out
+    assert f"warning: {root}: 2 files or folders are no images by name" in said
+
+
 def test_several_boxes_follow_the_order_of_the_index(root: Path) -> None:
     rows = (
         "test,NA,c.webp,12,8,1,2,3,4\n\ntrain,007,b.jpg,12,8,0,0,2,2\ntest,NA,c.webp,12,8,5,5,6,6"

@@ -138,7 +138,7 @@ def test_curves_are_means_over_images_and_progress_counts_epochs(
         for i, row in enumerate(curves)
     ]
     assert all(values["images_per_second"] > 0 for _, values in logged)
-    first, last = capsys.readouterr().out.splitlines()
+    _, first, last = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"epoch 1/2: loss [\d.]+ row 4.0000, [\d.]+ images/s, 0:00:00 left", first)
     assert last.startswith("epoch 2/2: loss")
 
@@ -155,6 +155,7 @@ def test_a_long_epoch_says_how_far_it_is(
     network = Tiny()
     train(network, scenes(4)[0], losses, in_order(4, 2), epochs=2, seed=0, **SETTINGS)
     assert capsys.readouterr().out.splitlines() == [
+        "4 images, 2 epochs, float32 on the CPU",
         "epoch 1/2, 50%: loss 1.0000, 0.1 images/s, 0:02:00 left",
         "epoch 1/2: loss 1.0000, 0.1 images/s, 0:01:20 left",
         "epoch 2/2, 50%: loss 1.0000, 0.1 images/s, 0:00:40 left",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 import os
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from isic.errors import InputError
 
 LAYOUT = "CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg, and optionally boxes.csv"
 BOX_COLUMNS = ("split", "class", "file", "width", "height", "xmin", "ymin", "xmax", "ymax")
-log = logging.getLogger(__name__)
 
 
 def index_folder(
@@ -27,7 +25,7 @@ def index_folder(
 
     Without a folder `test` the index has training images only, without a folder `train` the folder
     itself holds the classes, all images for training; without boxes.csv the truth is empty. Hidden
-    files are ignored; other files that are no images by name are counted in the log.
+    files are ignored; other files that are no images by name are counted in a warning.
 
     Args:
         root: folder that holds `train`, or the class folders.
@@ -83,7 +81,7 @@ def list_folder(root: Path) -> pd.DataFrame:
             rows += [(f"{folder}/{file}", split, name) for file in found]
             others += len(visible(place / name)) - len(found)
     if others:
-        log.warning("%s: left out %d files and folders that are no images by name", root, others)
+        print(f"warning: {root}: {others} files or folders are no images by name, and left out.")
     for image_id, *_ in rows:
         try:
             image_id.encode()

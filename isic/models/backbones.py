@@ -113,7 +113,7 @@ def load_weights(network: nn.Module, path: str | Path, *, head: bool = False) ->
         head: load the head as well, which may otherwise be another's.
 
     Raises:
-        InputError: the file is missing, no state dict, or of another network.
+        InputError: the file is missing, no state dict, of another network, or not finite.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -124,6 +124,7 @@ def load_weights(network: nn.Module, path: str | Path, *, head: bool = False) ->
             body = {k: v for k, v in state.items() if k.split(".")[0] not in HEAD}
             state = body | {k: v for k, v in own.items() if k.split(".")[0] in HEAD}
         network.load_state_dict(state)
+        check_finite(network)
     except FileNotFoundError as error:
         raise InputError(f"weights: no file {path}. Put it there or set weights: none.") from error
     except Exception as error:  # torch raises many kinds: unpickling, zip, key and shape errors
@@ -132,6 +133,13 @@ def load_weights(network: nn.Module, path: str | Path, *, head: bool = False) ->
             f"weights: {path} is no torchvision state dict of this backbone ({reason}). "
             "Take the file that belongs to the backbone, or set weights: none."
         ) from error
+
+
+def check_finite(network: nn.Module) -> None:
+    """ValueError, naming one, if a weight or statistic of a network is infinite or NaN."""
+    for name, values in network.state_dict().items():
+        if not torch.isfinite(values).all():
+            raise ValueError(f"{name} holds values that are not finite")
 
 
 def linear_head(name: str, weights: str | Path) -> nn.Linear:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from isic.artifacts import atomic
 from isic.errors import InputError
+from isic.models.backbones import check_finite
 from isic.models.fusion import FusionNetwork, PlainNetwork
 
 KINDS = {"fusion": FusionNetwork, "plain": PlainNetwork}
@@ -160,6 +161,7 @@ def _built(shape: Mapping[str, Any], state: Mapping[str, Tensor]) -> Network:
     shape = dict(shape)
     network = KINDS[shape.pop("kind")](weights=None, **shape)
     network.load_state_dict(state)
+    check_finite(network)
     return network.eval()
 
 
