@@ -66,7 +66,7 @@ class Command(TyperCommand):
             for path in _paths(written=True) if os.environ.get("RANK", "0") == "0" else ():
                 if path.is_file():
                     write_record(path, made)
-                    print(f"written: {path}, {path.stat().st_size / 1e6:.3g} MB")
+                    print(f"written: {path}, {path.stat().st_size:,} bytes")
             return result
         finally:
             seconds = round(time.perf_counter() - begin, 1)

@@ -116,12 +116,13 @@ def parallel(network: nn.Module) -> nn.Module:
 
 
 def everyones(value: Tensor) -> list[Tensor]:
-    """A small tensor of each process, in order, on the CPU."""
+    """A tensor of each process, all of one size and type, in order, on the CPU."""
     if processes() == 1:
         return [value.cpu()]
-    found: list[Tensor | None] = [None] * processes()
-    dist.all_gather_object(found, value.cpu())
-    return [tensor for tensor in found if tensor is not None]
+    sent = value.to(pick_device())
+    received = [torch.empty_like(sent) for _ in range(processes())]
+    dist.all_gather(received, sent)
+    return [tensor.cpu() for tensor in received]
 
 
 class _Sum(torch.autograd.Function):

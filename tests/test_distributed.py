@@ -22,10 +22,20 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return _trained([], tmp_path_factory.mktemp("one") / "one.json")
 
 
-def test_two_processes_give_the_curves_of_one(one: dict, tmp_path: Path) -> None:
-    """Gloo on the CPU, the same global batches: losses, accuracy and statistics within rounding."""
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> dict:
     starter = ["-m", "isic.launch", "2", sys.executable]
-    _same_curves(one, _trained(starter, tmp_path / "two.json"))
+    return _trained(starter, tmp_path_factory.mktemp("two") / "two.json")
+
+
+def test_two_processes_give_the_curves_of_one(one: dict, two: dict) -> None:
+    """Gloo on the CPU, the same global batches: losses, accuracy and statistics within rounding."""
+    _same_curves(one, two)
+
+
+def test_two_processes_go_on_where_they_were(one: dict, two: dict) -> None:
+    """Of one checkpoint, which the first wrote; each with its own dropout."""
+    assert two["resumed"] == two["whole"] != one["whole"]
 
 
 def test_two_nodes_give_the_curves_of_one_process(one: dict, tmp_path: Path) -> None:
@@ -38,11 +48,11 @@ def test_two_nodes_give_the_curves_of_one_process(one: dict, tmp_path: Path) -> 
     output = tmp_path / "two.json"
     other = subprocess.Popen([sys.executable, *node, SCRIPT, output], env=ONE_THREAD)
     try:
-        two = _trained(node, output)
+        found = _trained(node, output)
         assert other.wait(60) == 0
     finally:
         other.kill()
-    _same_curves(one, two)
+    _same_curves(one, found)
 
 
 def _trained(starter: list[str], output: Path) -> dict:

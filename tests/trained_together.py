@@ -1,4 +1,5 @@
-"""Trains a classifier and a segmenter and writes their curves; run by tests/test_distributed.py."""
+"""Trains a classifier and a segmenter and writes their curves, and one classifier from its last
+checkpoint again; run by tests/test_distributed.py."""
 
 import json
 import sys
@@ -9,6 +10,7 @@ import torch
 from networks import SMALL
 
 from isic import training
+from isic.checkpoint import Checkpoint
 from isic.classifier import train_classifier
 from isic.data.batches import normalised
 from isic.distributed import rank, together
@@ -58,8 +60,34 @@ def main(output: Path) -> None:
         # 8, 8 and 5 images a batch: one that two processes cannot halve
         found["segmenter"] = train_segmenter(network, images, masks, batch_size=8, **SETTINGS)
         found["head"] = network.head.weight.flatten().tolist()
+        training.CHECKPOINT_EVERY = -1.0
+        found["whole"], found["resumed"] = (
+            with_dropout(images, labels, similar, Checkpoint(output, {})) for _ in range(2)
+        )
     if rank() == 0:
         output.write_text(json.dumps(found))
+
+
+def with_dropout(
+    images: np.ndarray, labels: np.ndarray, similar: np.ndarray, checkpoint: Checkpoint
+) -> list:
+    """The curve and some weights; the second time of the steps after the last checkpoint alone."""
+    torch.manual_seed(1)
+    network = FusionNetwork(SMALL, None, channels=8, outputs=3, dropout=0.5).double()
+    curves = train_classifier(
+        network,
+        images,
+        labels,
+        similar,
+        lam=0.5,
+        normalize="spread",
+        warmup=0,
+        classes_per_batch=3,
+        images_per_class=3,
+        checkpoint=checkpoint,
+        **SETTINGS | {"epochs": 1},
+    )
+    return [curves, network.head.weight.flatten().tolist()]
 
 
 if __name__ == "__main__":
