@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,42 @@ import pandas as pd
 from isic.code import code_digest
 from isic.errors import InputError, WriteError
 from isic.folders import disk_fault, make_folder, temporary, writing
+
+# What HDF5 artifacts hold: of each data set its kind and its axes, of which those of one name have
+# one length; and attributes, `@name`.
+Layout = Mapping[str, str]
+IMAGES: Layout = {"images": "uint8 image row column channel", "image_id": "text image"}
+JPEGS: Layout = {
+    "offset": "int image",
+    "size": "int image",
+    "image_id": "text image",
+    "@resize": "pixels",
+}
+JOINED: Layout = {**JPEGS, "shard": "int image", "@shards": "paths"}
+SIMILARITY: Layout = {"similarity": "float class class", "class": "text class"}
+FEATURES: Layout = {
+    "features": "float image y x channel",
+    "label": "int image",
+    "image_id": "text image",
+}
+DIRECTIONS: Layout = {
+    "direction": "float class channel",
+    "label": "int class",
+    "@compress": "exponent",
+}
+MASKS: Layout = {
+    "mask": "uint8 image row column",
+    "object_share": "float image",
+    "image_id": "text image",
+}
+MAPS: Layout = {
+    "full": "float image y x",
+    "crop": "float image y' x'",
+    "image_id": "text image",
+    "@resize": "pixels",
+    "@crop": "pixels",
+    "@relative": "truth value",
+}
 
 PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
 
@@ -143,6 +178,42 @@ def _unharmed(path: Path) -> str:
     return found
 
 
+def read_csv(
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    numbers: Mapping[str, type] | None = None,
+    others: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Read columns of a CSV as text, or as the types, int or float, of `numbers`.
+
+    Args:
+        columns: which have to be there.
+        others: which may be there.
+
+    Raises:
+        InputError: the file is missing or no CSV, lacks a column, or a number is none.
+    """
+    try:
+        # As text first: a class may be called 007, NA or null.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if missing := [name for name in columns if name not in table]:
+            raise ValueError(f"no column {', '.join(missing)}")
+        chosen = [*columns, *(name for name in others if name in table)]
+        table = table[chosen].astype(dict(numbers or {}))
+        for name in numbers or {}:
+            if not np.isfinite(table[name]).all():
+                line = 2 + int(np.argmin(np.isfinite(table[name])))
+                raise ValueError(f"line {line}: {name} is not a finite number")
+        return table
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: does not exist. Check the path, or write it first.") from error
+    except (OSError, ValueError) as error:  # ValueError: also pandas' parser and Unicode errors
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise InputError(
+            f"{path}: cannot be read ({reason}). Delete it and run the same command again."
+        ) from error
+
+
 def write_csv(
     rows: pd.DataFrame | Sequence[Mapping[str, Any]], path: str | os.PathLike[str]
 ) -> None:
@@ -181,11 +252,11 @@ unwritable: list[h5py.File] = []  # until the process ends, which has to be by o
 
 
 @contextmanager
-def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Open an HDF5 artifact for reading.
+def open_hdf5(path: str | os.PathLike[str], layout: Layout | None = None) -> Iterator[h5py.File]:
+    """Open an HDF5 artifact for reading, and see whether it holds what its kind does.
 
     Raises:
-        InputError: the file is missing, truncated or no HDF5 file, or lacks what is read of it.
+        InputError: the file is missing, truncated, no HDF5 file, or of another layout.
     """
     try:
         file = h5py.File(path, "r")
@@ -194,16 +265,34 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
             f"{path}: cannot be read as HDF5 ({error}). Delete it and run the same command again."
         ) from error
     with file:
-        try:
-            yield file
-        except KeyError as error:
-            missing = re.search(r"[Oo]bject '(.+)' doesn't exist", str(error))
-            if missing is None or missing[1] in file:
-                raise
+        check_layout(file, layout or {})
+        yield file
+
+
+def check_layout(file: h5py.File, layout: Layout) -> None:
+    """InputError unless an open HDF5 file has these data sets and attributes."""
+    lengths: dict[str, int] = {}
+    for name, words in layout.items():
+        kind, *axes = words.split()
+        data = file.get(name)
+        fits = name[1:] in file.attrs or (
+            isinstance(data, h5py.Dataset)
+            and _is_of(data.dtype, kind)
+            and data.ndim == len(axes)
+            and all(lengths.setdefault(a, n) == n for a, n in zip(axes, data.shape, strict=True))
+        )
+        if not fits:
+            shape = f" ({kind}: {', '.join(axes)})" if axes else ""
             raise InputError(
-                f"{path}: has no {missing[1]}, so it is of another stage or program. Delete it and "
-                "run the same command again."
-            ) from error
+                f"{file.filename}: holds no {name.strip('@')}{shape} that fits the rest, so it is "
+                "of another stage or program. Delete it and run the same command again."
+            )
+
+
+def _is_of(dtype: np.dtype, kind: str) -> bool:
+    if kind == "text":
+        return h5py.check_string_dtype(dtype) is not None
+    return dtype == kind if kind == "uint8" else dtype.kind == kind[0]
 
 
 def strings(dataset: h5py.Dataset) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from isic.artifacts import open_hdf5, strings
+from isic.artifacts import MAPS, check_layout, open_hdf5, read_csv, strings
 from isic.data.index import evaluated
 from isic.errors import InputError
 from isic.interpolation import upsample
@@ -161,12 +161,9 @@ def read_maps(file: h5py.File, image_id: pd.Index) -> Maps:
     """Check an open maps.h5 against the images it should hold, in whatever order.
 
     Raises:
-        InputError: a data set or attribute is missing, or the images are others.
+        InputError: its layout is another, or the images are others.
     """
-    lacking = [name for name in ("image_id", "full", "crop") if name not in file]
-    lacking += [name for name in ("resize", "crop", "relative") if name not in file.attrs]
-    if lacking:
-        raise InputError(f"{file.filename}: no `{lacking[0]}`; make it again with `isic maps`")
+    check_layout(file, MAPS)
     rows = image_id.get_indexer(strings(file["image_id"]))
     if not np.array_equal(np.sort(rows), np.arange(len(image_id))):
         raise InputError(
@@ -176,6 +173,23 @@ def read_maps(file: h5py.File, image_id: pd.Index) -> Maps:
     resize, crop = int(file.attrs["resize"]), int(file.attrs["crop"])
     views = {"full": View(resize), "crop": View(resize, crop)}
     return Maps(file, rows, bool(file.attrs["relative"]), views)
+
+
+def read_boxes(path: str | os.PathLike[str], measure: str = "score") -> pd.DataFrame:
+    """Read boxes.csv: image_id as str; x0, y0, x1, y1 (original pixels) and `measure` as float64.
+
+    Raises:
+        InputError: the file is missing or another, or a box is none.
+    """
+    columns = [*CORNERS, measure]
+    table = read_csv(path, ["image_id", *columns], dict.fromkeys(columns, float))
+    wrong = (table["x1"] < table["x0"]) | (table["y1"] < table["y0"])
+    if wrong.any():
+        raise InputError(
+            f"{path}: the box of {table['image_id'][wrong].iloc[0]} ends before it begins. "
+            "Correct or remove its row."
+        )
+    return table
 
 
 def extract(

@@ -16,7 +16,7 @@ from matplotlib import colormaps
 from PIL import Image
 from scipy import ndimage
 
-from isic.artifacts import open_hdf5, strings
+from isic.artifacts import DIRECTIONS, FEATURES, MASKS, open_hdf5, strings
 from isic.data.index import class_ids, classes, read_index
 from isic.data.pack import load_images
 from isic.errors import InputError
@@ -158,9 +158,7 @@ def _mask_facts(shards: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[st
     """Image ids (n,), object shares (n,) and the cuts of all shards."""
     ids, shares, settings = [], [], {}
     for path in shards:
-        with open_hdf5(path) as file:
-            if not {"image_id", "object_share", "mask"} <= set(file):
-                raise InputError(f"{path}: holds no masks. Make it again with `isic masks`.")
+        with open_hdf5(path, MASKS) as file:
             ids.append(strings(file["image_id"]))
             shares.append(file["object_share"][:])
             settings = json.loads(file.attrs.get("settings", "{}"))
@@ -183,7 +181,8 @@ def _cuts(
         path = run / "features" / shard.name
         if not path.is_file() or "foreground" not in settings:
             continue
-        with open_hdf5(path) as file, open_hdf5(run / "directions" / shard.name) as found:
+        directions = run / "directions" / shard.name
+        with open_hdf5(path, FEATURES) as file, open_hdf5(directions, DIRECTIONS) as found:
             ids = strings(file["image_id"])
             place = np.flatnonzero(ids == image_id)
             if not len(place):

@@ -557,7 +557,8 @@ def similarity(
     if classifier is None:
         network, stage = Network(backbone, weights).eval(), 2
     else:
-        network, stage = load_network(classifier)[0].backbone, 0
+        fused, _ = load_network(classifier, outputs=len(names), fused=True)
+        network, stage = fused.backbone, 0
     network.to(pick_device())
     batches = infer(
         load_images(images, table, train), lambda x, _: image_vectors(network(x)[stage]), crop=crop
@@ -608,7 +609,7 @@ def classifier(
     """Train the classifier with L_CE + λ·L_ICFS (Section 3.4)."""
     import torch
 
-    from isic.artifacts import open_hdf5, write_csv
+    from isic.artifacts import write_csv
     from isic.checkpoint import Checkpoint
     from isic.classifier import train_classifier
     from isic.data.index import class_ids, classes, read_index, trained
@@ -618,22 +619,24 @@ def classifier(
     from isic.events import event_log
     from isic.models.files import save_network
     from isic.models.fusion import FusionNetwork
-    from isic.similarity import similar_classes
+    from isic.similarity import read_similarity, similar_classes
 
     checkpoint = Checkpoint(output, made_of())
+    table = read_index(index)
+    names = classes(table)
     similar = None
     if lam > 0:
         if similarity is None:
             raise InputError("λ > 0 needs --similarity: the file that isic similarity writes.")
-        with open_hdf5(similarity) as file:
-            similar = similar_classes(file["similarity"][:], gamma)
+        matrix, known = read_similarity(similarity)
+        if known != names:
+            raise InputError(f"{similarity}: its classes are not the index's. Make it again.")
+        similar = similar_classes(matrix, gamma)
         if similar.sum() == len(similar):
             print(
                 f"warning: no two classes are similar at γ = {gamma}: ICFS compares images of one"
                 " class alone. Lower gamma to compare classes."
             )
-    table = read_index(index)
-    names = classes(table)
     train = trained(table)
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
     torch.manual_seed(seed)
@@ -706,7 +709,7 @@ def features(
         raise InputError(
             f"features.shards: {shards} shards for {len(names)} classes; lower it to {len(names)}."
         )
-    network, _ = load_network(classifier)
+    network, _ = load_network(classifier, outputs=len(names), fused=True)
     pixels = load_images(images, table, chosen)
     image_ids = table["image_id"].to_numpy()[chosen]
     maps = fused_maps(network, pixels, crop, precision)
@@ -734,10 +737,10 @@ def directions(
     """The projection direction of each class: rank-1 NMF (Section 3.5)."""
     import numpy as np
 
-    from isic.artifacts import new_hdf5, open_hdf5
+    from isic.artifacts import FEATURES, new_hdf5, open_hdf5
     from isic.nmf import class_direction
 
-    with open_hdf5(features) as file:
+    with open_hdf5(features, FEATURES) as file:
         labels = file["label"][:]
         found = np.unique(labels)
         vectors = [
@@ -766,14 +769,14 @@ def masks(
     ] = 1.0,
 ) -> None:
     """Write the pseudo-masks of one shard's training images."""
-    from isic.artifacts import open_hdf5, strings
+    from isic.artifacts import DIRECTIONS, FEATURES, open_hdf5, strings
     from isic.masks import write_masks
 
     if background > foreground:
         raise InputError(
             f"masks.background ({background}) is above masks.foreground ({foreground}): swap them."
         )
-    with open_hdf5(features) as maps, open_hdf5(directions) as found:
+    with open_hdf5(features, FEATURES) as maps, open_hdf5(directions, DIRECTIONS) as found:
         image_ids = strings(maps["image_id"])
         shares = write_masks(
             output, maps, found, size, made_of(), foreground=foreground, background=background
@@ -973,7 +976,11 @@ def topk(
     chosen = evaluated(table)
     pixels = load_images(images, table, chosen)
     best, probabilities = best_classes(
-        load_network(recognizer)[0], pixels, min(k, len(names)), crop=crop, precision=precision
+        load_network(recognizer, outputs=len(names))[0],
+        pixels,
+        min(k, len(names)),
+        crop=crop,
+        precision=precision,
     )
     columns = {"image_id": table["image_id"].to_numpy()[chosen]}
     columns |= {f"class{i + 1}": names[best[:, i]] for i in range(best.shape[1])}
@@ -1011,20 +1018,21 @@ def maps(
     from isic.models.fusion import FusionNetwork
     from isic.projection import read_directions
 
+    if kind not in ("cam", "nmf", "segmenter"):
+        raise InputError(f"--kind {kind}: must be cam, nmf or segmenter.")
     table = read_index(index)
     chosen = evaluated(table)
     pixels, labels = load_images(images, table, chosen), class_ids(table)[chosen]
-    model, _ = load_network(network)
+    outputs = 1 if kind == "segmenter" else len(classes(table))
+    model, _ = load_network(network, outputs=outputs, fused=kind != "cam")
     unit = None
     if kind == "cam":
         function = cam(model, labels)
         unit = "mean" if isinstance(model, FusionNetwork) else "maximum"
     elif kind == "nmf":
-        function = nmf(model, *read_directions(directions or [], len(classes(table))), labels)
-    elif kind == "segmenter":
-        function = segmenter_maps(model)
+        function = nmf(model, *read_directions(directions or [], outputs), labels)
     else:
-        raise InputError(f"--kind {kind}: must be cam, nmf or segmenter.")
+        function = segmenter_maps(model)
     units = {"cam": f"the map's {unit}", "nmf": "mean of the class's maps", "segmenter": "sigmoid"}
     attributes: dict[str, object] = dict(made_of())
     attributes |= {"resize": pixels.shape[1], "crop": crop, "units": units[kind], "kind": kind}
@@ -1092,18 +1100,17 @@ def scores(
     crop: Crop = 224,
 ) -> None:
     """Score one run's boxes under the named protocols."""
-    import pandas as pd
-
     from isic.artifacts import write_json
+    from isic.boxes import read_boxes
     from isic.data.index import read_index, read_truth
-    from isic.scores import score
+    from isic.scores import read_topk, score
 
     result = score(
         read_index(index),
         read_truth(truth),
-        pd.read_csv(boxes),
-        pd.read_csv(crop_boxes),
-        pd.read_csv(topk, dtype=str, keep_default_na=False),
+        read_boxes(boxes),
+        read_boxes(crop_boxes),
+        read_topk(topk),
         maps=maps,
         model=model,
         backbone=backbone,
@@ -1129,16 +1136,14 @@ def trivial(
     crop: Crop = 224,
 ) -> None:
     """Score boxes that look at nothing: the whole image, centred boxes."""
-    import pandas as pd
-
     from isic.artifacts import write_json
     from isic.data.index import read_index, read_truth
-    from isic.scores import score_trivial
+    from isic.scores import read_topk, score_trivial
 
     result = score_trivial(
         read_index(index),
         read_truth(truth),
-        pd.read_csv(topk, dtype=str, keep_default_na=False),
+        read_topk(topk),
         protocols=protocols.split(","),
         resize=resize,
         crop=crop,
@@ -1191,16 +1196,17 @@ def risk_coverage(
     import pandas as pd
 
     from isic.artifacts import write_csv
+    from isic.boxes import read_boxes
     from isic.data.index import read_index, read_truth
     from isic.figures import risk_coverage as draw
     from isic.figures import save
-    from isic.trust import confidence_and_hits, halves, read_confidence
+    from isic.trust import confidence_and_hits, halves
     from isic.trust import risk_coverage as curve
 
     index_table, truth_table = read_index(index), read_truth(truth)
     curves = {}
     for split, part in confidence_and_hits(
-        index_table, truth_table, read_confidence(boxes)
+        index_table, truth_table, read_boxes(boxes, "confidence")
     ).items():
         curves[split] = curve(*part)
         line = f"{split}: {part[1].mean():.1%} of {len(part[1])} images hit"
@@ -1269,8 +1275,9 @@ def figure_similarity(
     gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
 ) -> None:
     """The inter-class similarity matrix, similar classes side by side (Figure 4c)."""
-    from isic.figures import read_similarity, save
+    from isic.figures import save
     from isic.figures import similarity as draw
+    from isic.similarity import read_similarity
 
     save(draw(*read_similarity(similarity), gamma), output)
 
@@ -1321,7 +1328,8 @@ def figure_similar_classes(
     """Groups of similar classes, an image of each (Figure 6)."""
     from isic.data.index import read_index
     from isic.data.pack import load_images
-    from isic.figures import read_similarity, save, similar_classes
+    from isic.figures import save, similar_classes
+    from isic.similarity import read_similarity
 
     table = read_index(index)
     matrix, names = read_similarity(similarity)

@@ -26,8 +26,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from isic.artifacts import atomic, open_hdf5, strings
-from isic.boxes import CORNERS, iou
+from isic.artifacts import MAPS, atomic, open_hdf5, read_csv, strings
+from isic.boxes import CORNERS, iou, read_boxes
 from isic.data.index import evaluated
 from isic.errors import InputError
 from isic.interpolation import upsample
@@ -73,30 +73,11 @@ def read_run(folder: Path) -> Run:
         InputError: a file is missing, or is not what `isic maps` and `isic boxes` write.
     """
     path = folder / "maps.h5"
-    with open_hdf5(path) as file:
-        if not {"image_id", "full"} <= set(file) or "relative" not in file.attrs:
-            raise InputError(f"{path}: holds no maps. Make it again with `isic maps`.")
+    with open_hdf5(path, MAPS) as file:
         image_id, maps = pd.Index(strings(file["image_id"])), file["full"][:]
         relative = bool(file.attrs["relative"])
-    path = folder / "boxes.csv"
-    try:
-        table = pd.read_csv(path, dtype={"image_id": str}).set_index("image_id")
-        values = table[[*CORNERS, "score"]].to_numpy(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: {error}. Make it again with `isic boxes`.") from error
-    return Run(image_id, maps, relative, dict(zip(table.index, values, strict=True)))
-
-
-def read_similarity(path: Path) -> tuple[np.ndarray, list[str]]:
-    """Read S, float64 (C, C), and the names of its classes.
-
-    Raises:
-        InputError: the file is missing, or is not what `isic similarity` writes.
-    """
-    with open_hdf5(path) as file:
-        if not {"similarity", "class"} <= set(file):
-            raise InputError(f"{path}: holds no matrix. Make it again with `isic similarity`.")
-        return file["similarity"][:], list(strings(file["class"]))
+    table = read_boxes(folder / "boxes.csv").set_index("image_id")
+    return Run(image_id, maps, relative, dict(zip(table.index, table.to_numpy(), strict=True)))
 
 
 def read_curves(path: Path) -> pd.DataFrame:
@@ -105,10 +86,7 @@ def read_curves(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, or is not what `isic classifier` writes.
     """
-    try:
-        return pd.read_csv(path)[list(CURVES)].astype(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: {error}. Make it again with `isic classifier`.") from error
+    return read_csv(path, list(CURVES), dict.fromkeys(CURVES, float))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from isic.data.encoded import Encoded
 from isic.devices import pick_device
+from isic.errors import InputError
 from isic.models.fusion import FusionNetwork, PlainNetwork, class_activation_maps
 from isic.training import infer
 from isic.views import whole
@@ -44,7 +45,15 @@ def nmf(
         directions: (C, N) float, ≥ 0.
         compress: the exponent under which the directions were found.
         labels: (n,) int64.
+
+    Raises:
+        InputError: the network's maps have another number of channels.
     """
+    if directions.shape[1] != network.head.in_channels:
+        raise InputError(
+            f"directions of {directions.shape[1]} channels do not fit a network of "
+            f"{network.head.in_channels}: give those that were made with it."
+        )
     chosen = torch.from_numpy(directions[labels]).float().to(pick_device())
 
     def maps(x: Tensor, rows: Tensor) -> Tensor:

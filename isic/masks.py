@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from isic.artifacts import new_hdf5, open_hdf5, strings
+from isic.artifacts import MASKS, new_hdf5, open_hdf5, strings
 from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.interpolation import upsample
@@ -105,9 +105,11 @@ def read_masks(paths: Sequence[str | Path], image_ids: Iterable[str]) -> Encoded
     found = np.zeros((3, len(place)), np.int64)  # number of the file, offset and size in it
     shape: tuple[int, ...] = ()
     for number, path in enumerate(paths):
-        with open_hdf5(path) as file:
+        with open_hdf5(path, MASKS) as file:
             stored = file["mask"]
             shape = stored.shape[1:]
+            if stored.chunks != (1, *shape) or stored.compression != "gzip":
+                raise InputError(f"{path}: is not as `isic masks` writes it. Make it again.")
             chunks: dict[int, tuple[int, int]] = {}
             stored.id.chunk_iter(
                 lambda c, chunks=chunks: chunks.__setitem__(
@@ -130,7 +132,7 @@ def read_masks(paths: Sequence[str | Path], image_ids: Iterable[str]) -> Encoded
 def nonempty(paths: Sequence[str | Path]) -> bool:
     """Whether a mask of these shards marks an object."""
     for path in paths:
-        with open_hdf5(path) as file:
+        with open_hdf5(path, MASKS) as file:
             if file["object_share"][:].any():
                 return True
     return False

@@ -97,10 +97,16 @@ def class_direction(
             yield image
 
     if solver == "gram":
-        direction = direction_from_gram(gram_matrix(images()))
+        solve, gathered = direction_from_gram, gram_matrix(images())
     elif solver == "sklearn":
-        direction = direction_sklearn(images())
+        solve, gathered = direction_sklearn, list(images())
     else:
         raise InputError(f"directions.solver is gram or sklearn, not {solver!r}.")
+    if not np.isfinite(total).all():
+        raise InputError(
+            f"{features.file.filename}: feature maps that are not finite. Delete it and run the "
+            "same command again."
+        )
+    direction = solve(gathered)
     mean = total @ direction / (len(rows) * features.shape[1] * features.shape[2])
     return direction / mean if mean > 0 else direction

@@ -27,7 +27,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from isic.artifacts import write_csv, write_json
+from isic.artifacts import read_csv, write_csv, write_json
 from isic.data.image import SUFFIXES, contents, decode_small, in_order
 from isic.data.index import check_ids
 from isic.errors import InputError
@@ -344,14 +344,17 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
         InputError: it is none, or damaged.
     """
     folder = Path(folder)
+    for name in (ABOUT, "images.csv", "boxes.csv"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no {name} in it. Give a folder that `isic predict` wrote.")
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        images = _read(folder / "images.csv", IMAGE_COLUMNS)
+        images = read_csv(folder / "images.csv", IMAGE_COLUMNS)
         images = images[images["problem"] == ""].reset_index(drop=True)
         images = images.astype({"width": int, "height": int, "objects": int})
         check_ids(folder / "images.csv", images["image_id"])  # exports are named after them
         check_ids(folder / "images.csv", images["mask"][images["mask"] != ""])
-        boxes = _read(folder / "boxes.csv", BOX_COLUMNS)
+        boxes = read_csv(folder / "boxes.csv", BOX_COLUMNS)
         boxes = boxes.astype({"object": int, "width": int, "height": int, "confidence": float})
         boxes = boxes.astype(dict.fromkeys(("x0", "y0", "x1", "y1"), float))
         boxes["area"] = pd.to_numeric(boxes["area"])  # empty where no masks were written
@@ -360,17 +363,7 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
         if unknown := set(boxes["class"]) - {*classes, ""}:
             raise ValueError(f"class {min(unknown)} is not in predictions.json")
         return Predictions(folder, root, classes, images, boxes)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{folder}: no {Path(error.filename).name} in it. "
-            "Give a folder that `isic predict` wrote."
-        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: cannot be read ({' '.join(str(error).split())}). Predict again."
         ) from error
-
-
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    # As strings first: a class may be called 007, NA or null.
-    return pd.read_csv(path, dtype=str, keep_default_na=False)[list(columns)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isic.artifacts import open_hdf5
+from isic.artifacts import DIRECTIONS, open_hdf5
 from isic.errors import InputError
 
 
@@ -32,7 +32,7 @@ def read_directions(paths: Sequence[str | Path], classes: int) -> tuple[np.ndarr
     found: dict[int, np.ndarray] = {}
     compress = 1.0
     for path in paths:
-        with open_hdf5(path) as file:
+        with open_hdf5(path, DIRECTIONS) as file:
             found |= dict(zip(file["label"][:].tolist(), file["direction"][:], strict=True))
             compress = float(file.attrs["compress"])
     missing = sorted(set(range(classes)) - set(found))

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 import yaml
 
-from isic.artifacts import open_hdf5
+from isic.artifacts import MASKS, open_hdf5
 from isic.data.index import classes, evaluated, read_index, read_truth
 from isic.scores import NOTHING
 from isic.tables import compact, read_table
@@ -235,12 +235,11 @@ def _read_logs(folder: Path) -> dict[str, str]:
 
 
 def _read_shares(folder: Path) -> dict[str, np.ndarray]:
-    """The object's share of each pseudo-mask, by arm, as far as the files hold it."""
+    """The object's share of each pseudo-mask, by arm."""
     shares: dict[str, list[np.ndarray]] = {}
     for path in sorted(folder.glob("*/masks/*.h5")):
-        with open_hdf5(path) as file:
-            if "object_share" in file:
-                shares.setdefault(path.parts[-3], []).append(file["object_share"][:])
+        with open_hdf5(path, MASKS) as file:
+            shares.setdefault(path.parts[-3], []).append(file["object_share"][:])
     return {arm: np.concatenate(parts) for arm, parts in shares.items()}
 
 

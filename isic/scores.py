@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from isic.artifacts import open_hdf5
+from isic.artifacts import open_hdf5, read_csv
 from isic.boxes import CORNERS, View, components, from_view, iou, read_maps, to_view, upsample
 from isic.data.index import evaluated
 from isic.errors import InputError
@@ -146,6 +146,15 @@ def wilson(successes: float, n: int) -> list[float]:
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
     return [100 * float(max(centre - half, 0.0)), 100 * float(min(centre + half, 1.0))]
+
+
+def read_topk(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read `image_id, class1 … class5` of topk.csv, as many classes as there are, as str.
+
+    Raises:
+        InputError: the file is missing, or another.
+    """
+    return read_csv(path, ["image_id", "class1"], others=[f"class{k}" for k in range(2, 6)])
 
 
 def _ranked(truth: Truth, topk: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import numpy as np
+
+from isic.artifacts import SIMILARITY, open_hdf5, strings
+from isic.errors import InputError
 
 
 def class_vectors(
@@ -57,3 +61,16 @@ def similar_classes(similarity: np.ndarray, gamma: float) -> np.ndarray:
     similar = similarity > gamma
     np.fill_diagonal(similar, True)
     return similar
+
+
+def read_similarity(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
+    """Read S, float64 (C, C), and the names of its classes.
+
+    Raises:
+        InputError: the file is missing, or is not what `isic similarity` writes.
+    """
+    with open_hdf5(path, SIMILARITY) as file:
+        matrix, names = file["similarity"][:], list(strings(file["class"]))
+    if not np.isfinite(matrix).all():
+        raise InputError(f"{path}: is not finite. Delete it and run the same command again.")
+    return matrix, names

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 
@@ -21,6 +22,33 @@ ABLATION_ROWS = ["BASE", "BASE+ICFS", "BASE+NMF", "BASE+ICFS+NMF", "BASE+ICFS+NM
 SEED_COLUMNS = ["model", "lam", "gamma", "backbone", "seed", *FIGURES]
 SEED_COLUMNS += ["source", "protocol", "threshold", "images"]
 FIRST, LAST = (*TRIVIAL, "CAM", "BASE"), "ISIC (this run)"
+
+# What is read of a scores.json.
+HEADING = ("model", "backbone", "seed", "source", "threshold", "images")
+_TEXT, _NUMBER = {"type": "string"}, {"type": ["number", "null"]}
+_SCORES = jsonschema.Draft202012Validator(
+    {
+        "items": {
+            "type": "object",
+            "required": [*HEADING, "protocols"],
+            "properties": {
+                **dict.fromkeys(("model", "backbone", "threshold"), _TEXT),
+                **dict.fromkeys(("lam", "gamma"), _NUMBER),
+                "source": {"const": "measured"},
+                "seed": {"type": ["integer", "null"]},
+                "images": {"type": "integer"},
+                "protocols": {
+                    "type": "object",
+                    "propertyNames": {"enum": list(PROTOCOLS)},
+                    "additionalProperties": {
+                        "required": FIGURES,
+                        "properties": dict.fromkeys(FIGURES, _NUMBER),
+                    },
+                },
+            },
+        }
+    }
+)
 
 
 def read_scores(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
@@ -36,10 +64,12 @@ def read_scores(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]
                 content = json.load(file)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: {error}; make it again with `isic scores`") from error
-        for result in content if isinstance(content, list) else [content]:
-            if not isinstance(result, dict) or "protocols" not in result:
-                raise InputError(f"{path}: no scores.json; make it with `isic scores`")
-            results.append(result)
+        found = content if isinstance(content, list) else [content]
+        if wrong := next(_SCORES.iter_errors(found), None):
+            raise InputError(
+                f"{path}: no scores.json ({wrong.message}); make it again with `isic scores`"
+            )
+        results += found
     return results
 
 
@@ -144,10 +174,12 @@ def ablation(
         figures. All in percent to 2 decimals.
 
     Raises:
-        InputError: no published figures for that data set.
+        InputError: no published figures for that data set, or scores that are not of the table.
     """
     row = ABLATIONS[table]
     rows = by_seed(scores).replace({"model": {LAST: ABLATION_ROWS[-1]}})
+    if row == "model" and (unknown := set(rows[row]) - set(ABLATION_ROWS)):
+        raise InputError(f"Table 2 has no row {min(unknown)}: give the scores of its arms alone.")
     keys = [row, "backbone", "source", "protocol", "threshold", "images"]
     groups = rows.groupby(keys, sort=False)
     means = groups[FIGURES].mean().join(groups[FIGURES].std().add_suffix("_sd"))
@@ -189,8 +221,25 @@ def published_ablation(dataset: str, table: int) -> pd.DataFrame:
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table's CSV as `table1` and `ablation` give it."""
-    return pd.read_csv(path, dtype={"images": "Int64", "seeds": "Int64"})
+    """Read a table's CSV as `table1` and `ablation` give it.
+
+    Raises:
+        InputError: the file is missing, or another.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"images": "Int64", "seeds": "Int64"})
+        ends = [f"{n}{end}" for n in FIGURES for end in ("_sd", "_low", "_high")]
+        figures = FIGURES + (ends if set(ends) & set(table) else [])
+        if lacking := {"backbone", "source", "protocol", *figures} - set(table):
+            raise ValueError(f"no column {min(lacking)}")
+        if not set(ABLATIONS.values()) & set(table):
+            raise ValueError(f"no column {', '.join(ABLATIONS.values())}")
+        return table.astype(dict.fromkeys(figures, float))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({' '.join(str(error).split())}). Delete it and run the same "
+            "command again."
+        ) from error
 
 
 def compact(table: pd.DataFrame) -> pd.DataFrame:

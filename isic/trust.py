@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -112,23 +111,6 @@ def confidence_and_hits(
                 confidence[place], hits[place] = row["confidence"], overlap.max() > 0.5
         parts[str(split)] = confidence, hits
     return parts
-
-
-def read_confidence(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read `image_id, x0, y0, x1, y1, confidence` of the boxes.csv that `isic predict` wrote.
-
-    Raises:
-        InputError: it is missing, or another table.
-    """
-    try:
-        table = pd.read_csv(path, dtype={"image_id": str}, keep_default_na=False)
-        columns = [*CORNERS, "confidence"]
-        return table[["image_id", *columns]].astype(dict.fromkeys(columns, float))
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: cannot be read ({reason}). Give the boxes.csv that `isic predict` wrote."
-        ) from error
 
 
 def risk_coverage(confidence: np.ndarray, hits: np.ndarray) -> pd.DataFrame:

@@ -6,6 +6,7 @@ Each case ends with status 1 and one line that names the file or setting, and no
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import re
@@ -44,6 +45,9 @@ SEGMENTER += f"--backbone {SMALL} --crop 64 --epochs 1"
 CLASSIFIER = f"classifier index.csv images.h5 OUT/k.safetensors OUT/c.csv --backbone {SMALL}"
 CLASSIFIER += " --crop 64 --epochs 1"
 UNPACK = "unpack archive OUT/source"
+MAPS = "maps index.csv images.h5 classifier.safetensors OUT/maps.h5 --crop 64"
+SCORES = "scores index.csv truth.csv boxes.csv boxes.csv topk.csv maps.h5 OUT/s.json --model a"
+SCORES += " --threshold-rule none --backbone b"
 TRIVIAL = "trivial index.csv truth.csv topk.csv OUT/trivial.json"
 
 
@@ -137,6 +141,32 @@ def without(name: str, dataset: str) -> Callable[[], None]:
             del file[dataset]
 
     return do
+
+
+def replaced(name: str, dataset: str, values: np.ndarray) -> Callable[[], None]:
+    def do() -> None:
+        with h5py.File(name, "a") as file:
+            del file[dataset]
+            file[dataset] = values
+
+    return do
+
+
+def similarity(*names: str) -> Callable[[], None]:
+    def do() -> None:
+        with h5py.File("similarity.h5", "w") as file:
+            file["similarity"], file["class"] = np.eye(len(names)), np.array(names, object)
+
+    return do
+
+
+def boxes(content: str) -> Callable[[], None]:
+    """Boxes to score, and what else that takes."""
+    return lambda: [
+        text("boxes.csv", content)(),
+        text("truth.csv", "image_id,x0,y0,x1,y1\none/a.png,1,1,20,20\n")(),
+        text("maps.h5", "")(),
+    ]
 
 
 def png(width: int, height: int) -> bytes:
@@ -245,6 +275,27 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
         without("directions.h5", "direction"), MASKS, r"directions\.h5"),
     "cuts the wrong way round": (
         nothing, f"{MASKS} --foreground 1 --background 2", r"masks\.background \(2\.0\) is above"),
+    "features for directions": (
+        nothing, MASKS.replace("directions.h5", "features.h5"), r"features\.h5: holds no dir"),
+    "a label too few": (
+        replaced("features.h5", "label", np.zeros(5, int)), DIRECTIONS,
+        r"features\.h5: holds no label \(int: image\) that fits the rest"),
+    "features of no number": (
+        replaced("features.h5", "features", np.full((6, 8, 8, 8), np.nan, np.float16)), DIRECTIONS,
+        r"features\.h5: feature maps that are not finite"),
+    "numbers for names": (
+        replaced("images.h5", "image_id", np.arange(6)), FEATURES, r"images\.h5: holds no image_i"),
+    "a classifier for a segmenter": (
+        nothing, f"{MAPS} --kind segmenter", r"classifier\.saf.* 2 outputs, not the one of a segm"),
+    "a network of other classes": (
+        edited("index.csv", "d.png,train,two", "d.png,train,new"), f"{MAPS} --kind cam",
+        r"classifier\.safetensors: has 2 outputs, not 3, one for each class"),
+    "directions of another network": (
+        replaced("directions.h5", "direction", np.ones((2, 9))),
+        f"{MAPS} --kind nmf --directions directions.h5", r"directions of 9 channels do not fit"),
+    "similar classes of another set": (
+        similarity("one", "three"), f"{CLASSIFIER} --similarity similarity.h5",
+        r"similarity\.h5: its classes are not the index's"),
     "masks of nothing": (
         lambda: h5py.File("masks.h5", "a")["object_share"].write_direct(np.zeros(6)), SEGMENTER,
         r"masks\.h5: no pseudo-mask of any shard marks an object"),
@@ -290,7 +341,24 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
             text("truth.csv", "image_id,x0,y0,x1,y1\ntwo/d.png,1,1,20,20\n")(),
             text("topk.csv", "image_id,class1\n" + "".join(f"two/{i}.png,two\n" for i in "def"))(),
         ], f"{TRIVIAL} --protocols half", r"protocol `half` is unknown: use crop"),
+    "no boxes": (boxes(""), SCORES, r"boxes\.csv: cannot be read"),
+    "boxes without a corner": (
+        boxes("image_id,x0,y0,x1,score\n"), SCORES, r"boxes\.csv: .*no column y1"),
+    "a corner of no number": (
+        boxes("image_id,x0,y0,x1,y1,score\none/a.png,1,2,x,4,1\n"), SCORES, r"boxes\.csv: .*'x'"),
+    "a corner that is not finite": (
+        boxes("image_id,x0,y0,x1,y1,score\none/a.png,1,nan,3,4,1\n"), SCORES,
+        r"boxes\.csv: .*line 2: y0 is not a finite number"),
+    "a box inside out": (
+        boxes("image_id,x0,y0,x1,y1,score\none/a.png,9,2,3,4,1\n"), SCORES,
+        r"boxes\.csv: the box of one/a\.png ends before it begins"),
     "a table of no JSON": (text("s.json", "{"), "table1 s.json OUT/t.csv", r"s\.json"),
+    "a table of other JSON": (
+        text("s.json", '{"protocols": {}}'), "table1 s.json OUT/t.csv", r"s\.json: no scores\.j"),
+    "a table of another table's rows": (
+        text("s.json", json.dumps(dict.fromkeys(("model", "backbone", "threshold"), "a") | {
+            "source": "measured", "seed": 0, "images": 1, "protocols": {}})),
+        "ablation s.json OUT/t.csv OUT/s.csv --table 2", r"Table 2 has no row a"),
     # What people use
     "predictions of nothing": (nothing, "export coco source OUT/a.json", r"source"),
     "unknown export": (nothing, "export csv source OUT/a.json", r"csv: is no format"),
@@ -302,7 +370,7 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
 
 
 def test_there_are_enough_cases():
-    assert len(CASES) >= 60
+    assert len(CASES) >= 80
 
 
 @pytest.mark.parametrize("case", CASES)

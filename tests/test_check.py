@@ -206,7 +206,7 @@ def test_runs_that_cannot_be_shown_are_named(run: Path) -> None:
 def test_a_shard_without_masks_is_named(run: Path) -> None:
     with new_hdf5(run / "masks/0.h5", {}) as file:
         file["other"] = [1]
-    with pytest.raises(InputError, match=r"masks/0\.h5: holds no masks"):
+    with pytest.raises(InputError, match=r"masks/0\.h5: holds no mask "):
         check_page(run, 2)
 
 

@@ -105,7 +105,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
         file["label"] = [0, 0, 1, 1]
         file["features"] = np.ones((4, 5, 5, 8), np.float16)
     with h5py.File(paths["similarity"], "w") as file:
-        file["similarity"] = np.eye(2)
+        file["similarity"], file["class"] = np.eye(2), np.array(["a", "b"], object)
     shape = {"kind": "fusion", "backbone": SMALL, "channels": 8, "outputs": 2}
     save_network(paths["network"], fusion_network(outputs=2), shape, {})
     return paths

@@ -23,10 +23,10 @@ from isic.figures import (
     loss_curves,
     read_curves,
     read_run,
-    read_similarity,
     similar_classes,
     similarity,
 )
+from isic.similarity import read_similarity
 
 SIDE = 32
 CORNERS = ["x0", "y0", "x1", "y1"]
@@ -58,6 +58,7 @@ def folder(tmp_path):
     with h5py.File(tmp_path / "maps.h5", "w") as file:
         file["image_id"] = ["i3", "i1", "i2"]
         file["full"] = np.random.default_rng(1).random((3, 4, 4)).astype(np.float16)
+        file["crop"] = file["full"][:]
         file.attrs.update({"resize": SIDE, "crop": SIDE, "relative": True})
     rows = [("i1", *TRUE_BOX, 0.9), ("i2", 0, 0, 15, 15, 0.95)]
     boxes = pd.DataFrame(rows, columns=["image_id", *CORNERS, "score"])
@@ -170,7 +171,7 @@ def test_without_true_boxes_the_score_chooses(dataset, folder):
 
 def test_a_folder_that_is_no_run_is_an_error(folder, dataset):
     (folder / "boxes.csv").write_text("image_id,x0\n")
-    with pytest.raises(InputError, match=r"boxes\.csv.*isic boxes"):
+    with pytest.raises(InputError, match=r"boxes\.csv.*no column y0"):
         read_run(folder)
     with pytest.raises(InputError, match=r"maps\.h5"):
         read_run(folder / "nowhere")
@@ -458,9 +459,9 @@ def test_commands_draw_what_the_functions_draw(tmp_path, monkeypatch, capsys):
 
 def test_files_that_are_something_else_are_errors(tmp_path):
     table(2).drop(columns="intra").to_csv(tmp_path / "old.csv")
-    with pytest.raises(InputError, match=r"old\.csv.*intra.*isic classifier"):
+    with pytest.raises(InputError, match=r"old\.csv.*no column intra"):
         read_curves(tmp_path / "old.csv")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["class"] = ["a"]
-    with pytest.raises(InputError, match=r"other\.h5.*isic similarity"):
+    with pytest.raises(InputError, match=r"other\.h5: holds no similarity"):
         read_similarity(tmp_path / "other.h5")

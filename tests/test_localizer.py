@@ -74,9 +74,9 @@ def test_files_that_are_no_model_are_named(
             Localizer.load(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="has 3 outputs and so is no segmenter"):
+    with pytest.raises(InputError, match="has 3 outputs, not the one of a segmenter"):
         save_model(tmp_path / "new", networks[1], None, SETTINGS, CLASSES, {})
-    with pytest.raises(InputError, match="is no recognizer"):
+    with pytest.raises(InputError, match="has 3 outputs, not 2, one for each class"):
         save_model(tmp_path / "new", networks[0], networks[1], SETTINGS, CLASSES[:2], {})
     assert not (tmp_path / "new").exists()
 

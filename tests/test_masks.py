@@ -96,6 +96,7 @@ def test_masks_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
             file["image_id"] = np.array(ids, object)
             masks = np.array([[[ord(c)]] for c in ids], np.uint8)
             file.create_dataset("mask", data=masks, chunks=(1, 1, 1), compression="gzip")
+            file["object_share"] = np.ones(len(ids))
     shards = [tmp_path / "y.h5", tmp_path / "x.h5"]
     masks = read_masks(shards, ["b", "d", "a"])
     assert masks[:][:, 0, 0].tolist() == [ord(c) for c in "bda"]

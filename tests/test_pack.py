@@ -60,8 +60,14 @@ def test_other_images_are_refused(root, index, tmp_path) -> None:
         load_images(path, index)
     with h5py.File(path, "w") as file:
         file["image_id"] = index["image_id"].to_numpy(object)
-        file.create_dataset("images", data=np.zeros((2, 4, 4, 3), np.uint8), chunks=(1, 4, 4, 3))
-    with pytest.raises(InputError, match="holds no packed images"):
+        file["images"] = np.zeros((len(index) + 1, 4, 4, 3), np.uint8)
+    with pytest.raises(InputError, match=r"images\.h5: holds no image_id .*that fits the rest"):
+        load_images(path, index)
+    with h5py.File(path, "w") as file:
+        file["image_id"] = index["image_id"].to_numpy(object)
+        shape = len(index), 4, 4, 3
+        file.create_dataset("images", shape, np.uint8, chunks=(1, 4, 4, 3))
+    with pytest.raises(InputError, match=r"images\.h5: its images are not packed"):
         load_images(path, index)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from isic.artifacts import read_csv
 from isic.data.image import ordered_map, read
 from isic.data.listing import SPLITS
 from isic.errors import InputError
@@ -174,7 +175,7 @@ def read_index(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, no index, or contradicts itself.
     """
-    table = _read_table(path, INDEX_COLUMNS, ("width", "height"), np.int64)
+    table = read_csv(path, INDEX_COLUMNS, {"width": int, "height": int})
     for problem, wrong in (
         ("holds no image", not len(table)),
         ("names an image twice", table["image_id"].duplicated().any()),
@@ -195,23 +196,4 @@ def read_truth(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, or is no truth.
     """
-    return _read_table(path, TRUTH_COLUMNS, TRUTH_COLUMNS[1:], np.float64)
-
-
-def _read_table(
-    path: str | os.PathLike[str], columns: Sequence[str], numbers: Sequence[str], dtype: type
-) -> pd.DataFrame:
-    try:
-        # As strings first: a class may be called 007, NA or null.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        missing = [name for name in columns if name not in table]
-        if missing:
-            raise ValueError(f"no column {', '.join(missing)}")
-        return table[list(columns)].astype(dict.fromkeys(numbers, dtype))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: does not exist. Run `isic index` first.") from error
-    except (OSError, ValueError) as error:  # ValueError: also pandas' parser and Unicode errors
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: cannot be read ({reason}). Delete it and run `isic index` again."
-        ) from error
+    return read_csv(path, TRUTH_COLUMNS, dict.fromkeys(TRUTH_COLUMNS[1:], float))

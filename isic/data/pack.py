@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from isic.artifacts import new_hdf5, open_hdf5, strings
+from isic.artifacts import IMAGES, JOINED, JPEGS, check_layout, new_hdf5, open_hdf5, strings
 from isic.data.encoded import Encoded
 from isic.data.image import ordered_map, read
 from isic.errors import InputError
@@ -104,7 +104,7 @@ def join_shards(
     folder = Path(output).parent
     ids, numbers, offsets, sizes, resizes = [], [], [], [], []
     for number, path in enumerate(shards):
-        with open_hdf5(path) as file:
+        with open_hdf5(path, JPEGS) as file:
             ids.append(strings(file["image_id"]))
             offsets.append(file["offset"][:])
             sizes.append(file["size"][:])
@@ -178,7 +178,8 @@ def load_images(
     """
     wanted = index["image_id"].to_numpy(object)
     with open_hdf5(path) as file:
-        ids = strings(file["image_id"]) if "image_id" in file else np.empty(0, object)
+        check_layout(file, JOINED if "shard" in file else IMAGES)
+        ids = strings(file["image_id"])
         if np.array_equal(ids, wanted[rows]):
             rows = slice(None)
         elif not np.array_equal(ids, wanted):
@@ -190,9 +191,9 @@ def load_images(
             shards = [Path(path).parent / name for name in json.loads(file.attrs["shards"])]
             places = [file[name][:][rows] for name in ("shard", "offset", "size")]
             return Encoded(shards, *places, (side, side, 3), _pixels)
-        images = file.get("images")
-        offset = images.id.get_offset() if isinstance(images, h5py.Dataset) else None
-        if offset is None or images.dtype != np.uint8 or images.ndim != 4:
-            raise InputError(f"{path}: holds no packed images. Run `isic images` again.")
+        images = file["images"]
+        offset = images.id.get_offset()
+        if offset is None:
+            raise InputError(f"{path}: its images are not packed. Run `isic images` again.")
         shape = images.shape
     return np.memmap(path, np.uint8, "c", offset, shape)[rows]  # "r" makes torch warn

@@ -36,15 +36,33 @@ def save_network(
     _write(path, network.cpu().state_dict(), {"network": dict(shape), **metadata})
 
 
-def load_network(path: str | Path) -> tuple[Network, dict[str, str]]:
+def load_network(
+    path: str | Path, *, outputs: int | None = None, fused: bool = False
+) -> tuple[Network, dict[str, str]]:
     """Read a network in evaluation mode, and its metadata. Nothing is unpickled.
 
+    Args:
+        outputs: how many it has to have: a class each, or 1 for a segmenter.
+        fused: it has to be one with fused maps: a classifier or segmenter, no recognizer.
+
     Raises:
-        InputError: the file is missing, damaged, or of another program.
+        InputError: the file is missing, damaged, of another program, or another network.
     """
     try:
         state, metadata = _read(path)
-        return _built(metadata.pop("network"), state), metadata
+        network = _built(metadata.pop("network"), state)
+        if outputs is not None and network.head.out_channels != outputs:
+            wanted = "the one of a segmenter" if outputs == 1 else f"{outputs}, one for each class"
+            raise InputError(
+                f"{path}: has {network.head.out_channels} outputs, not {wanted}. Give the network "
+                "that was trained for this."
+            )
+        if fused and not isinstance(network, FusionNetwork):
+            raise InputError(
+                f"{path}: is a plain network. Give a file that `isic classifier` or `isic "
+                "segmenter` wrote."
+            )
+        return network, metadata
     except DAMAGED as error:
         raise InputError(
             f"{path}: no network that isic wrote, or a damaged one ({_reason(error)}). "
@@ -91,13 +109,8 @@ def save_model(
     for role, source in {"segmenter": segmenter, "recognizer": recognizer}.items():
         if source is None:
             continue
-        network, _ = load_network(source)
         outputs = 1 if role == "segmenter" else len(classes)
-        if network.head.out_channels != outputs:
-            raise InputError(
-                f"{source}: has {network.head.out_channels} outputs and so is no {role} "
-                f"(expected {outputs}). Give the file that `isic {role}` wrote."
-            )
+        network, _ = load_network(source, outputs=outputs, fused=role == "segmenter")
         header["networks"][role] = _read(source)[1]["network"]
         state |= {f"{role}.{name}": value for name, value in network.state_dict().items()}
     _write(path, state, {"model": header})
