@@ -37,5 +37,6 @@ use rule features as passing_features with:
         before=ancient(earlier_masks),
     output:
         features=temp("results/{dataset}/{arm}/features/{shard}.h5"),
+        record=temp("results/{dataset}/{arm}/features/.{shard}.h5.made.json"),
     wildcard_constraints:
         dataset=features_on_disk("some"),

@@ -31,6 +31,7 @@ figure-localization figure-similarity figure-loss-curves figure-similar-classes 
 class Run(NamedTuple):
     status: int
     error: list[str]  # lines
+    output: list[str]
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ def isic(capsys, monkeypatch) -> Callable[..., Run]:
         monkeypatch.setattr(sys, "argv", ["isic", *map(str, words)])
         with pytest.raises(SystemExit) as caught:
             main()
-        return Run(caught.value.code, capsys.readouterr().err.splitlines())
+        said = capsys.readouterr()
+        return Run(caught.value.code, said.err.splitlines(), said.out.splitlines())
 
     return run
 
@@ -158,3 +160,23 @@ def test_an_option_that_is_wrong_is_named(words: str, isic) -> None:
     assert run.status != 0
     assert words.split()[0] in " ".join(run.error)
     assert not any("Traceback" in line for line in run.error)
+
+
+def test_images_without_a_box_are_a_warning_and_what_is_written_is_named(
+    files: dict[str, Path], isic
+) -> None:
+    maps = np.zeros((2, 4, 4), np.float16)
+    maps[0, 1, 1] = 1
+    with h5py.File(files["out"], "w") as file:
+        file["image_id"] = ["test/a/4.jpg", "test/b/5.jpg"]
+        file["full"] = file["crop"] = maps
+        file.attrs.update({"resize": 40, "crop": 32, "relative": False})
+    folder = files["out"].parent
+    run = isic("boxes", files["index"], files["out"], folder / "all.csv", folder / "crop.csv")
+    assert run.status == 0
+    for name in ("all.csv", "crop.csv"):
+        assert f"{name}: 1 boxes" in run.output
+        warning = f"warning: {name}: no box in 1 images (test/b/5.jpg): nothing is above the cut."
+        assert warning in run.output
+        size = (folder / name).stat().st_size
+        assert f"written: {folder / name}, {size:,} bytes" in run.output

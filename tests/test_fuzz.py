@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -101,6 +102,7 @@ def test_damaged_boxes_are_numbers_or_refused(data: bytes, tmp_path: Path):
         return
     assert tuple(table.columns) == TRUTH_COLUMNS
     assert (table.dtypes[list(TRUTH_COLUMNS[1:])] == "float64").all()
+    assert np.isfinite(table[list(TRUTH_COLUMNS[1:])]).all(axis=None)
 
 
 @FEW
