@@ -29,7 +29,7 @@ from isic.predictions import (
 
 @pytest.fixture
 def isic(capsys, monkeypatch, tmp_path: Path) -> Callable[..., Run]:
-    """Runs the command in this process; its output is kept in `said`."""
+    """Runs the command in this process."""
 
     def run(*words: object) -> Run:
         monkeypatch.setattr(sys, "argv", ["isic", *map(str, words)])
@@ -41,8 +41,8 @@ def isic(capsys, monkeypatch, tmp_path: Path) -> Callable[..., Run]:
             status = stopped.code or 0
         captured = capsys.readouterr()
         lines = [line.rpartition("\r")[2] for line in captured.err.splitlines()]
-        run.said = captured.out
-        return Run(status, [line for line in lines if line.startswith("isic:")])
+        errors = [line for line in lines if line.startswith("isic:")]
+        return Run(status, errors, captured.out.splitlines())
 
     return run
 
