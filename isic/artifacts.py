@@ -274,15 +274,20 @@ def check_layout(file: h5py.File, layout: Layout) -> None:
     lengths: dict[str, int] = {}
     for name, words in layout.items():
         kind, *axes = words.split()
-        data = file.get(name)
-        fits = name[1:] in file.attrs or (
-            isinstance(data, h5py.Dataset)
-            and _is_of(data.dtype, kind)
-            and data.ndim == len(axes)
-            and all(lengths.setdefault(a, n) == n for a, n in zip(axes, data.shape, strict=True))
-        )
+        if name.startswith("@"):
+            fits, shape = name[1:] in file.attrs, ""
+        else:
+            data, shape = file.get(name), f" ({kind}: {', '.join(axes)})"
+            fits = (
+                isinstance(data, h5py.Dataset)
+                and _is_of(data.dtype, kind)
+                and data.ndim == len(axes)
+                and all(
+                    lengths.setdefault(axis, n) == n
+                    for axis, n in zip(axes, data.shape, strict=True)
+                )
+            )
         if not fits:
-            shape = f" ({kind}: {', '.join(axes)})" if axes else ""
             raise InputError(
                 f"{file.filename}: holds no {name.strip('@')}{shape} that fits the rest, so it is "
                 "of another stage or program. Delete it and run the same command again."

@@ -28,7 +28,8 @@ rule features:
 
 
 # Where the maps of all classes outgrow the disk: a shard waits for the masks of an earlier one, whose maps are then
-# deleted, so that no more than `features.on_disk` of them are there at a time.
+# deleted, so that no more than `features.on_disk` of them are there at a time. First of all that is ready: the
+# network, on the GPU, does not wait for NMF and masks.
 use rule features as passing_features with:
     input:
         index=rules.index.output.index,
@@ -40,3 +41,4 @@ use rule features as passing_features with:
         record=temp("results/{dataset}/{arm}/features/.{shard}.h5.made.json"),
     wildcard_constraints:
         dataset=features_on_disk("some"),
+    priority: 1
