@@ -25,6 +25,7 @@ from isic.artifacts import open_hdf5, read_csv
 from isic.boxes import CORNERS, View, components, from_view, iou, read_maps, to_view, upsample
 from isic.data.index import evaluated
 from isic.errors import InputError
+from isic.paired import outcomes_text
 
 PROTOCOLS = ("crop", "resize", "original")
 TRIVIAL = {"whole image": 1.0} | {f"centre box {s} %": s / 100 for s in (90, 80, 70, 60)}
@@ -170,12 +171,13 @@ def _ranked(truth: Truth, topk: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _figures(hit: np.ndarray, ranked: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The three figures of one protocol in percent, with their intervals."""
+    """The three figures of one protocol in percent, their intervals and each image's outcomes."""
     scored = {"gt_known": hit} | {f"{k}_loc": hit & right for k, right in ranked.items()}
     figures: dict[str, Any] = {"images": len(hit), "hits": int(hit.sum())}
     for name, per_image in scored.items():
         figures[name] = 100 * float(per_image.mean())
         figures[f"{name}_interval"] = wilson(int(per_image.sum()), len(per_image))
+        figures[f"{name}_hits"] = outcomes_text(per_image)
     return figures
 
 

@@ -162,8 +162,23 @@ def test_figures_by_hand():
         assert figures["top5_loc"] == 40
         low, high = figures["gt_known_interval"]
         assert 0 < low < 60 < high < 100
+        assert figures["gt_known_hits"] == "11100"
+        assert figures["top1_loc_hits"] == "10000"
+        assert figures["top5_loc_hits"] == "11000"
     assert result["source"] == "measured"
     assert result["threshold"] == "fixed 0.2"
+
+
+def test_outcomes_are_in_the_order_of_the_index():
+    index = index_of("abcde")
+    truth = table([(f"i{k}", 50, 50, 100, 100) for k in range(5)])
+    found, ranked = truth.iloc[[3, 0]], topk_of("a", "b", "c", "x", "e").iloc[::-1]
+    for figures in run(index, truth[::-1], found, found, ranked)["protocols"].values():
+        assert figures["gt_known_hits"] == "10010"
+        assert figures["top1_loc_hits"] == "10000"
+    for result in score_trivial(index, truth, ranked):
+        for figures in result["protocols"].values():
+            assert figures["gt_known_hits"] in ("00000", "11111")
 
 
 def test_each_protocol_takes_its_view():
