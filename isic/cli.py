@@ -1247,13 +1247,17 @@ def ablation(
     published: Annotated[
         str, typer.Option(help="Whose published rows to print too: cub or none.")
     ] = "none",
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(help="scores.json of BASE where it is no row; repeat for each seed."),
+    ] = None,
 ) -> None:
-    """Table 2, 3 or 4: mean and standard deviation over the seeds (Section 4.3)."""
+    """Table 2, 3 or 4: mean and spread over the seeds, difference to BASE (Section 4.3)."""
     from isic.artifacts import write_csv
     from isic.tables import ablation as ablation_table
     from isic.tables import format_table, read_scores
 
-    means, each = ablation_table(read_scores(scores), table, published)
+    means, each = ablation_table(read_scores(scores), table, published, read_scores(baseline or []))
     write_csv(each, seeds)
     write_csv(means, output)
     print(format_table(means))

@@ -68,7 +68,7 @@ def only(datasets):
 
 def file_options(wildcards, input):
     """Inputs that a command takes as options, for as many files as there are."""
-    names = ("similarity", "classifier", "directions", "masks", "weights")
+    names = ("similarity", "classifier", "directions", "masks", "weights", "baseline")
     files = ((name, path) for name in names for path in input.get(name, []))
     return " ".join(options({name: path}) for name, path in files)
 
@@ -497,12 +497,19 @@ def table1_runs(wildcards, seed):
     }
 
 
+def run_scores(wildcards, runs):
+    """Scores of runs, of each once."""
+    return expand(
+        "results/{dataset}/{run}/scores.json",
+        dataset=wildcards.dataset,
+        run=dict.fromkeys(runs),
+    )
+
+
 def table1_scores(wildcards):
     seeds = settings(wildcards)["seeds"]
     runs = [run for seed in seeds for run in table1_runs(wildcards, seed).values()]
-    return expand(
-        "results/{dataset}/{run}/scores.json", dataset=wildcards.dataset, run=runs
-    )
+    return run_scores(wildcards, runs)
 
 
 def published(wildcards, covered):
@@ -518,11 +525,9 @@ def ablation_runs(wildcards, seed):
     """Rows of Table 2 (components), 3 (λ) or 4 (γ); the last two are CAM boxes of the classifier."""
     swept = settings(wildcards)["tables"]
     if wildcards.table == "2":
-        base, icfs = arm(wildcards, seed, lam=0), arm(wildcards, seed)
-        kinds = (
-            network + kind for kind in ("_cam", "_nmf") for network in (base, icfs)
-        )
-        return [*kinds, f"{icfs}_segmenter"]
+        networks = arm(wildcards, seed, lam=0), arm(wildcards, seed)
+        kinds = ("cam", "nmf", "segmenter")
+        return [f"{network}_{kind}" for kind in kinds for network in networks]
     if wildcards.table == "3":
         return [f"{arm(wildcards, seed, lam=lam)}_cam" for lam in swept["lam"]]
     return [f"{arm(wildcards, seed, gamma=gamma)}_cam" for gamma in swept["gamma"]]
@@ -531,11 +536,15 @@ def ablation_runs(wildcards, seed):
 def ablation_scores(wildcards):
     seeds = settings(wildcards)["seeds"]
     runs = [run for seed in seeds for run in ablation_runs(wildcards, seed)]
-    return expand(
-        "results/{dataset}/{run}/scores.json",
-        dataset=wildcards.dataset,
-        run=dict.fromkeys(runs),
-    )
+    return run_scores(wildcards, runs)
+
+
+def ablation_baseline(wildcards):
+    """Scores of BASE, to which the tables state each row's difference, where it is no row itself."""
+    seeds = settings(wildcards)["seeds"]
+    base = [f"{arm(wildcards, seed, lam=0)}_cam" for seed in seeds]
+    rows = ablation_scores(wildcards)
+    return [path for path in run_scores(wildcards, base) if path not in rows]
 
 
 def ablation_options(wildcards):

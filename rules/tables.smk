@@ -28,6 +28,7 @@ rule table1:
 rule ablation:
     input:
         runs=ablation_scores,
+        baseline=ablation_baseline,
     output:
         table=report(
             "results/{dataset}/table{table}.csv",
@@ -43,7 +44,8 @@ rule ablation:
     conda:
         "../envs/isic.yaml"
     params:
+        files=file_options,
         options=ablation_options,
         code=code("ablation"),
     shell:
-        "isic ablation {input:q} {output:q} {params.options} 2>&1 | tee {log:q}"
+        "isic ablation {input.runs:q} {output:q} {params.files} {params.options} 2>&1 | tee {log:q}"

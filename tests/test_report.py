@@ -30,6 +30,7 @@ from isic.report import (
     summarize,
     times,
 )
+from isic.tables import OF_ICFS, SPREAD, TO_BASE
 
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n"
 INDEX = "image_id,split,class,width,height,digest\n"
@@ -195,11 +196,10 @@ def test_the_page_escapes_what_it_shows_and_says_where_nothing_is_wrong(folder: 
 
 
 def test_the_page_holds_what_the_run_left(folder: Path):
-    columns = {f"gt_known{end}": value for end, value in (("_sd", 1), ("_low", 80), ("_high", 90))}
-    columns |= {
-        f"{name}{end}": None for name in ("top1_loc", "top5_loc") for end in ("_sd", "_low")
-    }
-    columns |= {"top1_loc_high": None, "top5_loc_high": None}
+    columns = dict.fromkeys(x for x in (*SPREAD, *TO_BASE, *OF_ICFS) if x not in row("BASE", 85))
+    columns |= {f"gt_known{end}": x for end, x in (("_sd", 1), ("_low", 80), ("_high", 90))}
+    ends = (("", 5.2), ("_low", -3.14), ("_high", 7.4))
+    columns |= {f"gt_known_diff{end}": x for end, x in ends}
     table1 = [
         row("SPOL", 96.46, source="published"),
         row("whole image", 50, "none"),
@@ -227,7 +227,8 @@ def test_the_page_holds_what_the_run_left(folder: Path):
     assert f"{ARM}: 25.0 % of the pseudo-masks are empty" in text
     assert f"no two classes are similar ({ARM}/classifier)" in text
     assert "earlier page" not in text
-    assert "85.00 ± 1.00 [80.0, 90.0]" in text
+    assert "GT-known to BASE GT-known through ICFS" in text
+    assert "85.00 ± 1.00 [80.0, 90.0] +5.2 [-3.1, 7.4] - " in text
     assert '<tr class="published' in page
     assert "classifier 1 1:02:05 1:02:05 1,234 MiB" in text
     assert "index 1 0:00:00 0:00:00 - " in text
@@ -347,6 +348,7 @@ def test_the_summary_says_what_a_reader_asks_for(run: Workflow):
     assert "training images 32 test images 8 true boxes 40" in text
     for words in ("BASE+ICFS+NMF+SEG", "ISIC (this run)", "λ", "γ", "segmenter", "torchvision"):
         assert words in text
+    assert "BASE+NMF+SEG" in text
     assert "Not made yet" not in text
     assert "learning_rate: 0.01" in text
 

@@ -65,7 +65,7 @@ def test_a_second_run_does_nothing(workflow: Workflow):
     ("changes", "jobs"),
     [
         ({"classifier": {"gamma": 0.4}}, NEW_ARM),
-        ({"classifier": {"lam": 0.5, "normalize": "batch"}}, NEW_ARM),
+        ({"classifier": {"lam": 0.5, "dropout": 0.3}}, NEW_ARM),
         ({"directions": {"compress": 1.0}}, DIRECTIONS),
         ({"masks": {"foreground": 2.0}}, MASKS),
         ({"segmenter": {"epochs": 3}}, SEGMENTER),
@@ -150,17 +150,18 @@ def test_what_snakemake_prints_runs_by_hand(workflow: Workflow):
 
 
 # Jobs of a set that nothing is there of, by what is asked for, with two seeds. Both arms, λ = 0 and
-# λ = 1, serve Tables 1 to 4; Table 3 adds λ = 0.5 and 1.5, Table 4 γ = 0.2 to 0.5.
+# λ = 1, serve Tables 1 to 4, λ = 0 in Table 4 to be compared with; Table 3 adds λ = 0.5 and 1.5,
+# Table 4 γ = 0.2 to 0.5.
 @pytest.mark.parametrize(
     ("tables", "jobs"),
     [
         ("1", {"classifier": 4, "plain": 2, "segmenter": 2, "features": 4, "masks": 4, "maps": 6}),
-        ("2", {"classifier": 4, "plain": 1, "segmenter": 2, "features": 8, "masks": 4, "maps": 10}),
-        ("12", {"classifier": 4, "plain": 2, "segmenter": 2, "features": 8, "maps": 12}),
+        ("2", {"classifier": 4, "plain": 1, "segmenter": 4, "features": 8, "masks": 8, "maps": 12}),
+        ("12", {"classifier": 4, "plain": 2, "segmenter": 4, "features": 8, "maps": 14}),
         ("3", {"classifier": 8, "plain": 1, "segmenter": 0, "features": 0, "maps": 8}),
-        ("4", {"classifier": 11, "plain": 1, "segmenter": 0, "features": 0, "maps": 10}),
-        ("123", {"classifier": 8, "plain": 2, "segmenter": 2, "features": 8, "maps": 16}),
-        ("1234", {"classifier": 16, "plain": 2, "segmenter": 2, "features": 8, "maps": 24}),
+        ("4", {"classifier": 12, "plain": 1, "segmenter": 0, "features": 0, "maps": 12}),
+        ("123", {"classifier": 8, "plain": 2, "segmenter": 4, "features": 8, "maps": 18}),
+        ("1234", {"classifier": 16, "plain": 2, "segmenter": 4, "features": 8, "maps": 26}),
     ],
 )
 def test_tables_share_what_they_can(workflow: Workflow, tables: str, jobs: dict[str, int]):
@@ -175,6 +176,21 @@ def test_without_icfs_gamma_does_not_matter(workflow: Workflow):
     planned = workflow.planned("results/fresh/table3.csv", changes=changes)
     assert planned["classifier"] == 1
     assert "similarity" not in planned
+
+
+@pytest.mark.parametrize(
+    ("number", "lams", "baseline"), [(3, [0, 1.0], 0), (3, [1.0], 1), (4, [0, 1.0], 1)]
+)
+def test_base_is_compared_with_where_it_is_no_row(
+    workflow: Workflow, number: int, lams: list[float], baseline: int
+):
+    changes = {"fresh": TINY | {"tables": {"lam": lams, "gamma": [0.1]}}}
+    done = workflow.run("--dry-run", f"results/fresh/table{number}.csv", changes=changes)
+    command = re.search(r"^Shell command: (isic ablation .*)$", done.stdout, re.M)[1]
+    rows, _, rest = command.partition("_seeds.csv")
+    base = "results/fresh/lambda~0_seed~0_cam/scores.json"
+    assert rest.count(f"--baseline '{base}'") == command.count("--baseline") == baseline
+    assert rows.count(base) == 1 - baseline
 
 
 def test_labels_alone_end_with_boxes_and_masks_of_every_image(workflow: Workflow):
