@@ -107,7 +107,7 @@ def loader(scratch: Path) -> dict:
     from isic.data.folder import index_folder
     from isic.data.pack import join_shards, load_images, pack_shard
     from isic.devices import pick_device
-    from isic.losses import icfs_loss, scaled
+    from isic.losses import icfs_loss
     from isic.models.backbones import parameter_groups
     from isic.models.fusion import FusionNetwork, image_vectors, logits
     from isic.segmenter import segmentation_loss, train_segmenter
@@ -135,9 +135,9 @@ def loader(scratch: Path) -> dict:
     def classifier_loss(network: FusionNetwork) -> torch.Tensor:
         fused, maps = network(x)
         vectors = image_vectors(fused)
-        icfs_loss(scaled(vectors.detach(), "spread"), y, within)  # the curve of 4d and 4e
+        icfs_loss(vectors.detach(), y, within)  # the curve of 4e
         ce = torch.nn.functional.cross_entropy(logits(maps), y)
-        return ce + icfs_loss(scaled(vectors, "spread"), y, pairs)
+        return ce + icfs_loss(vectors, y, pairs)
 
     def segmenter_loss(network: FusionNetwork) -> torch.Tensor:
         return segmentation_loss(network(x)[1], target)
@@ -165,8 +165,7 @@ def loader(scratch: Path) -> dict:
         network = FusionNetwork(size["backbone"], None, channels=128, outputs=outputs)
         if name == "classifier":
             loss = classifier_loss
-            settings = {"lam": 1.0, "normalize": "spread", "warmup": 0}
-            settings |= {"classes_per_batch": groups, "images_per_class": per_class}
+            settings = {"lam": 1.0, "classes_per_batch": groups, "images_per_class": per_class}
 
             def ours(network=network, settings=settings, images=images) -> None:
                 whole(train_classifier, network, images, labels, similar, **settings)
@@ -544,7 +543,7 @@ def rates(scratch: Path) -> dict:
     torch.manual_seed(0)
     network = FusionNetwork("resnet50", None, channels=128, outputs=classes)
     similar = np.eye(classes, dtype=bool)
-    own = {"lam": 1.0, "normalize": "none", "warmup": 0, "classes_per_batch": classes}
+    own = {"lam": 1.0, "classes_per_batch": classes}
     own |= {"images_per_class": 5, "epochs": 1, "crop": 224, **TRAINING}
     timed("train_classifier", n, lambda: train_classifier(network, images, labels, similar, **own))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

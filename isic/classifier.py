@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isic.data.batches import similar_class_batches
+from isic.data.batches import class_batches
 from isic.data.encoded import Encoded
 from isic.devices import pick_device
 from isic.distributed import gathered
-from isic.losses import icfs_loss, scaled
+from isic.losses import icfs_loss
 from isic.models.fusion import FusionNetwork, image_vectors, logits
 from isic.training import train
 
@@ -25,12 +25,11 @@ def train_classifier(
     similar: np.ndarray | None,
     *,
     lam: float,
-    normalize: str,
-    warmup: float,
     classes_per_batch: int,
     images_per_class: int,
     epochs: int,
     seed: int,
+    near: np.ndarray | None = None,
     log: Callable[[int, dict[str, float]], None] = lambda *_: None,
     **settings,
 ) -> list[dict[str, float]]:
@@ -41,46 +40,46 @@ def train_classifier(
     Args:
         images: (n, R, R, 3) uint8.
         labels: (n,) int64.
-        similar: (C, C) bool, rows M_i, for batches and ICFS; None (λ = 0) draws classes at random.
+        similar: (C, C) bool, rows M_i, for ICFS; None where they are not known, and λ = 0.
         lam: λ.
-        normalize: the scale of ICFS, see `isic.losses.scaled`.
-        warmup: epochs over which λ grows linearly from 0.
         epochs, log, settings: as `isic.training.train` takes them.
+        near: (C, C) float, S, by which a batch takes classes that are near each other; None draws
+            them at random. With the same seed every λ and γ has the same batches.
 
     Returns:
-        Curves, one row an epoch: ce, icfs (unweighted), intra (Eq. 5 within classes alone, j = i,
-        as a share of the distance of any two images of the batch: the same measure whatever λ, γ
-        and `normalize` are; at λ = 0 it is all that icfs is), accuracy in [0, 1], norm (root mean
+        Curves, one row an epoch: ce, icfs (Eq. 5, unweighted; absent where `similar` is None),
+        intra (Eq. 5 within classes alone, j = i, as a share of the distance of any two images of
+        the batch: the same measure whatever S and γ are), accuracy in [0, 1], norm (root mean
         square of the image vectors' lengths).
     """
     device = pick_device()
     target = torch.tensor(labels).to(device)
     classes = int(labels.max()) + 1
     within = torch.eye(classes, dtype=torch.bool, device=device)
-    pairs = within if similar is None else torch.from_numpy(similar).to(device)
+    pairs = None if similar is None else torch.from_numpy(similar).to(device)
 
-    def losses(
-        model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None, progress: float
-    ) -> dict[str, Tensor]:
+    def losses(model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None) -> dict[str, Tensor]:
         fused, class_maps = model(x)
         y = target[rows]
         scores = gathered(logits(class_maps), len(rows))
         vectors = gathered(image_vectors(fused), len(rows))
-        ce = functional.cross_entropy(scores, y)
-        intra = icfs_loss(scaled(vectors.detach(), "spread"), y, within)
-        icfs = icfs_loss(scaled(vectors, normalize), y, pairs) if lam else intra
-        weight = lam * min(1.0, progress / warmup) if warmup else lam
+        loss = ce = functional.cross_entropy(scores, y)
+        icfs = {} if pairs is None else {"icfs": icfs_loss(vectors, y, pairs)}
+        if lam:
+            loss = ce + lam * icfs["icfs"]
+        still = vectors.detach()
+        any_two = 2 * still.var(dim=0).mean()
         return {
-            "loss": ce + weight * icfs if lam else ce,
+            "loss": loss,
             "ce": ce,
-            "icfs": icfs,
-            "intra": intra,
+            **icfs,
+            "intra": icfs_loss(still, y, within) / any_two.clamp(min=1e-12),
             "accuracy": (scores.argmax(1) == y).float().mean(),
-            "norm": vectors.square().sum(1).mean().sqrt(),
+            "norm": still.square().sum(1).mean().sqrt(),
         }
 
     def sampler(rng: np.random.Generator):
-        return similar_class_batches(labels, similar, classes_per_batch, images_per_class, rng)
+        return class_batches(labels, near, classes_per_batch, images_per_class, rng)
 
     seen: list[dict[str, float]] = []
     said = False
@@ -91,7 +90,7 @@ def train_classifier(
         seen.append(means)
         reason = collapse(seen, classes, finished=epoch == epochs)
         if reason and not said:
-            remedy = "Lower lam, or set normalize: spread" if lam else "Train longer or faster"
+            remedy = "Lower lam" if lam else "Train longer or faster"
             print(
                 f"warning: training has collapsed in epoch {epoch}: {reason}. {remedy}.", flush=True
             )
@@ -104,12 +103,15 @@ def train_classifier(
 def collapse(curves: list[dict[str, float]], classes: int, finished: bool) -> str | None:
     """What shows that ICFS has collapsed the features, in words, or None.
 
-    Signs: the image vectors' norm 100-fold below the first epoch's, or, when the training is
-    finished, accuracy below twice chance.
+    Eq. 5 is met by features of no length, which tell no classes apart. Signs: accuracy below twice
+    chance while the image vectors' norm is less than half the first epoch's (a healthy norm
+    grows), or, when the training is finished, whatever the norm is.
     """
     first, last = curves[0], curves[-1]
-    if last["norm"] < first["norm"] / 100:
-        return f"the image vectors' norm fell from {first['norm']:.3g} to {last['norm']:.3g}"
-    if finished and last["accuracy"] < min(2 / classes, 0.9):
-        return f"training accuracy {last['accuracy']:.3f} is at chance ({classes} classes)"
-    return None
+    if last["accuracy"] >= min(2 / classes, 0.9):
+        return None
+    chance = f"training accuracy {last['accuracy']:.3f} is at chance ({classes} classes)"
+    if last["norm"] < first["norm"] / 2:
+        fall = f"from {first['norm']:.3g} to {last['norm']:.3g}"
+        return f"the image vectors' norm fell {fall}, and {chance}"
+    return chance if finished else None

@@ -581,17 +581,16 @@ def classifier(
     output: Output,
     curves: Curves,
     similarity: Annotated[
-        Path | None, typer.Option(help="similarity.h5; needed unless λ is 0.")
+        Path | None, typer.Option(help="similarity.h5; λ > 0 and --batches similar need it.")
     ] = None,
     weights: Weights = None,
     backbone: Backbone = "resnet50",
     channels: Channels = 128,
     lam: Annotated[float, typer.Option(min=0, help="λ of Eq. 6.")] = 1.0,
     gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
-    normalize: Annotated[
-        str, typer.Option(help="Scale of the vectors in ICFS: none, l2, batch or spread.")
-    ] = "none",
-    warmup: Annotated[float, typer.Option(min=0, help="Epochs over which λ grows from 0.")] = 0,
+    batches: Annotated[
+        str, typer.Option(help="Classes of a batch: similar (near each other in S) or random.")
+    ] = "similar",
     crop: Crop = 224,
     epochs: Epochs = 32,
     learning_rate: LearningRate = 0.02,
@@ -624,15 +623,18 @@ def classifier(
     checkpoint = Checkpoint(output, made_of())
     table = read_index(index)
     names = classes(table)
-    similar = None
-    if lam > 0:
-        if similarity is None:
-            raise InputError("λ > 0 needs --similarity: the file that isic similarity writes.")
+    similar = matrix = None
+    if batches not in ("similar", "random"):
+        raise InputError(f"--batches {batches}: must be similar or random.")
+    if similarity is None and (lam > 0 or batches == "similar"):
+        what = "λ > 0" if lam > 0 else "--batches similar"
+        raise InputError(f"{what} needs --similarity: the file that isic similarity writes.")
+    if similarity is not None:
         matrix, known = read_similarity(similarity)
         if known != names:
             raise InputError(f"{similarity}: its classes are not the index's. Make it again.")
         similar = similar_classes(matrix, gamma)
-        if similar.sum() == len(similar):
+        if lam > 0 and similar.sum() == len(similar):
             print(
                 f"warning: no two classes are similar at γ = {gamma}: ICFS compares images of one"
                 " class alone. Lower gamma to compare classes."
@@ -653,8 +655,7 @@ def classifier(
             labels,
             similar,
             lam=lam,
-            normalize=normalize,
-            warmup=warmup,
+            near=matrix if batches == "similar" else None,
             classes_per_batch=classes_per_batch,
             images_per_class=images_per_class,
             crop=crop,

@@ -5,37 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from isic.errors import InputError
-
-
-def scaled(vectors: Tensor, normalize: str) -> Tensor:
-    """Image vectors on the scale on which ICFS compares them.
-
-    Eq. 5 is not free of scale: a network can satisfy it by shrinking every feature.
-
-    Args:
-        vectors: (n, N) float.
-        normalize: `none`, as they are (the paper's form); `l2`, each on the unit sphere; `batch`,
-            divided by the batch's root mean square norm, through which no gradient flows; `spread`,
-            divided by the batch's root mean square distance of two images, through which it does:
-            ICFS is then the distance of similar images as a share of that of any two, and no
-            shrinking and no direction common to all lowers it.
-
-    Raises:
-        InputError: another name.
-    """
-    if normalize == "none":
-        return vectors
-    if normalize == "l2":
-        return torch.nn.functional.normalize(vectors, dim=1)
-    if normalize == "batch":
-        norm = vectors.detach().square().sum(dim=1).mean().sqrt()
-        return vectors / norm.clamp(min=1e-12)
-    if normalize == "spread":
-        variance = vectors.var(dim=0).sum()  # half the mean squared distance of two images
-        return vectors / (2 * variance).clamp(min=1e-12).sqrt()
-    raise InputError(f"classifier.normalize is none, l2, batch or spread, not {normalize!r}.")
-
 
 def icfs_weights(labels: Tensor, similar: Tensor) -> Tensor:
     """The weight of each pair (p, q) of a batch's images in Eq. 5.
@@ -72,9 +41,12 @@ def icfs_loss(vectors: Tensor, labels: Tensor, similar: Tensor) -> Tensor:
         labels: (n,) int64, their classes.
         similar: (C, C) bool, row i is M_i = { j : S_ij > γ }, i included.
 
+    ‖·‖² is taken as the mean over the N channels, not their sum: it is then what `mse_loss` gives,
+    and λ = 1 the right weight, whatever N is (docs/method.md).
+
     Returns:
         Scalar ≥ 0, in squared units of `vectors`.
     """
-    distances = (vectors[:, None] - vectors[None]).square().sum(dim=2)
+    distances = (vectors[:, None] - vectors[None]).square().mean(dim=2)
     with torch.autocast(vectors.device.type, enabled=False):  # bf16 would round the weights
         return (icfs_weights(labels, similar) * distances).sum()

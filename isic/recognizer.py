@@ -34,7 +34,7 @@ def train_recognizer(
     target = torch.tensor(labels).to(pick_device())
 
     def losses(
-        model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None, __: float
+        model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None
     ) -> dict[str, Tensor]:
         scores = gathered(logits(model(x)[1]), len(rows))
         ce = functional.cross_entropy(scores, target[rows])

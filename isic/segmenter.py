@@ -56,7 +56,7 @@ def train_segmenter(
     """
 
     def losses(
-        model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None, _: float
+        model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None
     ) -> dict[str, Tensor]:
         return {"loss": segmentation_loss(gathered(model(x)[1], len(rows)), y)}
 

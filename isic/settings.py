@@ -181,6 +181,12 @@ def _conflicts(settings: Settings) -> Iterator[str]:
             f"masks.background: {masks['background']} is not less than masks.foreground, "
             f"{masks['foreground']}"
         )
+    classifier = settings["classifier"]
+    if classifier["weights"] == "none" and classifier["batches"] == "similar":
+        yield (
+            "classifier.batches: similar needs S before any training, and so pretrained weights; "
+            "with weights: none set it to random"
+        )
     recognizer = settings["recognizer"]
     if recognizer["backbone"] and not recognizer["epochs"] and recognizer["weights"] == "none":
         yield "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights"

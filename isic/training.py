@@ -28,11 +28,11 @@ from isic.distributed import everyones, first_says, own, parallel, processes, ra
 from isic.errors import InputError
 from isic.models.backbones import parameter_groups
 
-# losses: takes the network, the images (b, 3, crop, crop) that this process sees of the batch, the
-# whole batch's rows (n,) and targets' windows (n, crop, crop) or None, and the training's progress
-# in epochs; returns scalars of the whole batch by name, of which `loss` is minimised. With one
-# process b = n; with several, `isic.distributed.gathered` makes the outputs whole.
-Losses = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float], dict[str, Tensor]]
+# losses: takes the network, the images (b, 3, crop, crop) that this process sees of the batch, and
+# the whole batch's rows (n,) and targets' windows (n, crop, crop) or None; returns scalars of the
+# whole batch by name, of which `loss` is minimised. With one process b = n; with several,
+# `isic.distributed.gathered` makes the outputs whole.
+Losses = Callable[[nn.Module, Tensor, Tensor, Tensor | None], dict[str, Tensor]]
 
 
 LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
@@ -284,7 +284,7 @@ def train(
             x = normalised(cut_out(pictures, places, *seen, crop).to(device))
             y = None if masks is None else cut_out(*next(masks), *window, crop).to(device)
             with autocast(device, precision):
-                values = losses(model, x, rows, y, at.epoch + at.step / len(at.batches))
+                values = losses(model, x, rows, y)
             optimizer.zero_grad()
             watch.see(at.step, values["loss"])
             (values["loss"] * processes()).backward()  # see `parallel`

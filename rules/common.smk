@@ -248,19 +248,18 @@ def of_training(wildcards, seed):
 
 
 def classifier_similarity(wildcards):
-    """Similar classes matter where λ > 0."""
-    if parsed(wildcards.arm)["lambda"] == "0":
+    """Similar classes matter to the loss where λ > 0, and to all arms' batches where these go by S."""
+    random = settings(wildcards)["classifier"]["batches"] == "random"
+    if random and parsed(wildcards.arm)["lambda"] == "0":
         return []
     return expand(rules.similarity.output.similarity, dataset=wildcards.dataset)
 
 
 def classifier_options(wildcards):
-    """The arm's λ, γ and seed, and the section's other settings; at λ = 0, none that is about ICFS."""
+    """The arm's λ, γ and seed, and the section's other settings; at λ = 0 no γ, which is about ICFS alone."""
     values = dict(settings(wildcards)["classifier"])
     swept = parsed(wildcards.arm)
     icfs = {"lam": swept["lambda"], "gamma": swept.get("gamma")}
-    if swept["lambda"] == "0":
-        icfs |= {"normalize": None, "warmup": None}
     return options(
         values | icfs | {"weights": None} | of_training(wildcards, swept["seed"])
     )
@@ -352,10 +351,10 @@ def shards(pattern):
 def plain_options(wildcards):
     """The plain network is trained as the classifier is, images drawn at random."""
     values = settings(wildcards)["classifier"]
-    fusion = ("weights", "channels", "lam", "gamma", "normalize", "warmup")
-    batch = ("classes_per_batch", "images_per_class")
-    chosen = {name: values[name] for name in values if name not in fusion + batch}
-    chosen["batch_size"] = math.prod(values[name] for name in batch)
+    fusion = ("weights", "channels", "lam", "gamma", "batches")
+    size = ("classes_per_batch", "images_per_class")
+    chosen = {name: values[name] for name in values if name not in fusion + size}
+    chosen["batch_size"] = math.prod(values[name] for name in size)
     return options({**chosen, **of_training(wildcards, wildcards.seed)})
 
 

@@ -32,8 +32,6 @@ def run(path: Path, checkpoint: Checkpoint | None = None) -> list[dict[str, floa
         LABELS,
         SIMILAR,
         lam=0.5,
-        normalize="spread",
-        warmup=1,
         classes_per_batch=2,
         images_per_class=4,
         epochs=2,

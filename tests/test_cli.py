@@ -128,7 +128,7 @@ ERRORS = {
     f"recognizer {TRAIN} --weights missing.pth --backbone {SMALL}": "missing.pth",
     f"recognizer {TRAIN} --precision foo --backbone {SMALL}": "foo",
     f"classifier {TRAIN} --lam 1 --backbone {SMALL}": "--similarity",
-    f"classifier {TRAIN} --normalize foo --similarity {{similarity}} --backbone {SMALL}": "foo",
+    f"classifier {TRAIN} --batches foo --similarity {{similarity}} --backbone {SMALL}": "foo",
     "topk {index} {images} {images} {out} --crop 32": "images.h5",
     "fetch http://127.0.0.1:9/x {out} --checksum foo": "foo",
 }

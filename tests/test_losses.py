@@ -6,14 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isic.errors import InputError
-from isic.losses import icfs_loss, icfs_weights, scaled
+from isic.losses import icfs_loss, icfs_weights
 
 
 def triple_sum(x: np.ndarray, labels: list[int], similar: np.ndarray) -> float:
     """Eq. 5, naively: the mean over i of the mean over j ∈ M_i of the mean over the pairs (p, q).
 
-    Every count is the batch's; p = q is no pair, and what has no pair is no term.
+    Every count is the batch's; p = q is no pair, and what has no pair is no term. ‖·‖² is the
+    mean over the channels.
     """
     batch = sorted(set(labels))
     of_class = {c: [p for p, label in enumerate(labels) if label == c] for c in batch}
@@ -24,7 +24,7 @@ def triple_sum(x: np.ndarray, labels: list[int], similar: np.ndarray) -> float:
             if not similar[i, j]:
                 continue
             pairs = [
-                float(((x[p] - x[q]) ** 2).sum())
+                float(((x[p] - x[q]) ** 2).mean())
                 for p in of_class[i]
                 for q in of_class[j]
                 if p != q
@@ -105,31 +105,34 @@ def test_equal_vectors_cost_nothing() -> None:
     assert loss.item() == 0
 
 
-def test_icfs_by_the_spread_cannot_be_lowered_by_shrinking_or_a_common_direction() -> None:
-    x = torch.randn(8, 5, dtype=torch.float64, requires_grad=True)
-    labels, similar = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]), torch.eye(4, dtype=torch.bool)
-    value = icfs_loss(scaled(x, "spread"), labels, similar)
-    for other in (x / 100, x + 7):
-        torch.testing.assert_close(icfs_loss(scaled(other, "spread"), labels, similar), value)
-    (gradient,) = torch.autograd.grad(value, x)
-    assert (gradient * x).sum().item() == pytest.approx(0, abs=1e-9)
-    # All pairs similar: the distance of similar images is that of any two, whatever the features.
-    everything = torch.ones(8, 8, dtype=torch.bool)
-    single = icfs_loss(scaled(x, "spread"), torch.arange(8), everything)
-    assert single.item() == pytest.approx(1)
+def test_the_distance_is_mse_and_does_not_grow_with_the_channels() -> None:
+    x = torch.randn(2, 6)
+    loss = icfs_loss(x, torch.tensor([0, 0]), torch.eye(1, dtype=torch.bool))
+    torch.testing.assert_close(loss, torch.nn.functional.mse_loss(x[0], x[1]))
+    labels, similar = BATCHES["similar classes"]
+    x = torch.randn(len(labels), 6)
+    of = [
+        icfs_loss(vectors, torch.tensor(labels), torch.from_numpy(similar))
+        for vectors in (x, x.repeat(1, 20))
+    ]
+    torch.testing.assert_close(of[0], of[1])
 
 
-def test_scaled() -> None:
-    x = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
-    assert scaled(x, "none") is x
-    torch.testing.assert_close(scaled(x, "l2").norm(dim=1), torch.ones(6, dtype=torch.float64))
-    batch = scaled(x, "batch")
-    assert batch.square().sum(1).mean().item() == pytest.approx(1)
-    torch.testing.assert_close(scaled(10 * x, "batch"), batch)
-    # The norm is detached: the gradient of the sum is 1 / norm everywhere.
-    (gradient,) = torch.autograd.grad(batch.sum(), x)
-    norm = x.detach().square().sum(1).mean().sqrt()
-    torch.testing.assert_close(gradient, torch.ones_like(x) / norm)
-    assert torch.isfinite(scaled(torch.zeros(2, 3), "batch")).all()
-    with pytest.raises(InputError, match="none, l2, batch or spread"):
-        scaled(x, "unit")
+def test_a_step_moves_similar_classes_alone_and_towards_each_other() -> None:
+    """Not so if ICFS were the vectors' norm, or M_i the class alone, or the dissimilar classes."""
+    labels = torch.tensor([0, 1, 2, 3])
+    x = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+    similar = torch.from_numpy(sets(4, (0, 1), (1, 0)))
+    (gradient,) = torch.autograd.grad(icfs_loss(x, labels, similar), x)
+    step = -gradient
+    assert not step[2:].any()
+    towards = (x[1] - x[0]).detach()
+    for moved, direction in ((step[0], towards), (step[1], -towards)):
+        cosine = torch.nn.functional.cosine_similarity(moved, direction, dim=0)
+        assert cosine.item() == pytest.approx(1)
+
+
+def test_a_direction_common_to_all_costs_nothing() -> None:
+    labels, similar = BATCHES["similar classes"]
+    x, y, m = torch.randn(6, 4), torch.tensor(labels), torch.from_numpy(similar)
+    torch.testing.assert_close(icfs_loss(x + 7, y, m), icfs_loss(x, y, m), rtol=1e-4, atol=1e-5)

@@ -80,7 +80,7 @@ def log(*_):
 with together():
     train_classifier(
         FusionNetwork({SMALL!r}, None, channels=4, outputs=2), images, np.arange(8) % 2, None,
-        lam=0.0, normalize="none", warmup=0, classes_per_batch=2, images_per_class=2, epochs=1,
+        lam=0.0, classes_per_batch=2, images_per_class=2, epochs=1,
         crop=64, learning_rate=0.01, backbone_learning_rate=0.01, momentum=0.9, weight_decay=0.0,
         precision="float32", seed=0, log=log)
 """

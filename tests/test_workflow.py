@@ -65,7 +65,7 @@ def test_a_second_run_does_nothing(workflow: Workflow):
     ("changes", "jobs"),
     [
         ({"classifier": {"gamma": 0.4}}, NEW_ARM),
-        ({"classifier": {"lam": 0.5, "dropout": 0.3}}, NEW_ARM),
+        ({"classifier": {"lam": 0.5, "images_per_class": 2}}, NEW_ARM),
         ({"directions": {"compress": 1.0}}, DIRECTIONS),
         ({"masks": {"foreground": 2.0}}, MASKS),
         ({"segmenter": {"epochs": 3}}, SEGMENTER),

@@ -25,58 +25,59 @@ def shuffled(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.n
     yield from batches
 
 
-def similar_class_batches(
+def class_batches(
     labels: np.ndarray,
-    similar: np.ndarray | None,
+    near: np.ndarray | None,
     classes_per_batch: int,
     images_per_class: int,
     rng: np.random.Generator,
 ) -> Iterator[np.ndarray]:
-    """One epoch of batches of P classes × K images with similar classes put together.
+    """One epoch of batches of P classes × K images, classes that are near each other together.
 
     A batch drawn at random from many classes holds almost no similar pair, so that ICFS would have
-    nothing to compare. Here a batch starts with a class drawn at random, in proportion to the
-    images it has left, takes the classes similar to it, those similar to these in turn, and then,
-    when none is left, another class drawn at random.
+    nothing to compare. Here a batch takes a class drawn at random, in proportion to the images that
+    it has left, the class nearest to it, the one nearest to either, and so on. What is left when
+    fewer than P classes have any is dealt out to batches of about the same size, or joins the last
+    batch: the network is saved after steps like all others, and not after some of one class alone.
 
-    Guarantees, each epoch: every image occurs; an image occurs twice only to fill its class's last
-    group of K; no class stands twice in a batch; no batch but the last ones, when fewer than P
-    classes have images left, has fewer than P classes.
+    Guarantees, each epoch: every image occurs once; no class stands twice in a batch as long as P
+    classes have images left. The batches depend on S, and neither on λ nor on γ.
 
     Args:
         labels: (n,) int, the class of each row.
-        similar: (C, C) bool, row i is M_i; None draws every class at random.
+        near: (C, C) float, S; None draws every class at random.
         classes_per_batch: P.
-        images_per_class: K.
+        images_per_class: K; a class whose images are no multiple of it has some smaller groups.
         rng: the only source of randomness.
 
     Yields:
-        (≤ P·K,) int64 rows, those of one class together.
+        int64 rows: P groups, in the epoch's last batches half as many to half as many again.
     """
     groups: dict[int, list[np.ndarray]] = {}
-    in_order = np.argsort(labels, kind="stable")
-    found, first = np.unique(labels[in_order], return_index=True)
-    for label, rows in zip(found.tolist(), np.split(in_order, first[1:]), strict=True):
-        rows = rng.permutation(rows)
-        missing = -len(rows) % images_per_class
-        rows = np.concatenate([rows, rng.choice(rows, missing)])
-        groups[label] = list(rows.reshape(-1, images_per_class))
-    left = np.zeros(int(found[-1]) + 1)  # groups of each class
-    left[found] = [len(groups[label]) for label in found]
+    for label in np.unique(labels).tolist():
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        groups[label] = np.array_split(rows, -(-len(rows) // images_per_class))
+    left = np.zeros(max(groups) + 1)  # groups of each class
+    left[list(groups)] = [len(own) for own in groups.values()]
 
-    while left.any():
-        batch: list[int] = []
-        free = left > 0
-        near = np.zeros(len(left), bool)  # similar to a class of the batch
-        while len(batch) < classes_per_batch and free.any():
-            among = np.flatnonzero(free & near if (free & near).any() else free)
-            drawn = int(rng.choice(among, p=left[among] / left[among].sum()))
-            batch.append(drawn)
-            free[drawn] = False
-            if similar is not None:
-                near |= similar[drawn, : len(left)]
+    batches: list[np.ndarray] = []
+    while (left > 0).sum() >= classes_per_batch:
+        free = np.flatnonzero(left)
+        batch = [int(rng.choice(free, p=left[free] / left.sum()))]
+        others = rng.permutation(free[free != batch[0]])
+        while len(batch) < classes_per_batch:
+            nearest = 0 if near is None else near[np.ix_(batch, others)].max(0).argmax()
+            batch.append(int(others[nearest]))
+            others = np.delete(others, nearest)
         left[batch] -= 1
-        yield np.concatenate([groups[c].pop() for c in batch])
+        batches.append(np.concatenate([groups[label].pop() for label in batch]))
+    rest = [rows for own in groups.values() for rows in own]
+    count = max(not batches, round(len(rest) / classes_per_batch))
+    if count == 0:  # too few for a batch of their own
+        batches[-1] = np.concatenate([batches[-1], *rest])
+    for part in np.array_split(rng.permutation(len(rest)), count) if count else ():
+        batches.append(np.concatenate([rest[place] for place in part]))
+    yield from batches
 
 
 def cut_out(
