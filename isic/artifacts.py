@@ -199,8 +199,9 @@ def read_csv(
         if missing := [name for name in columns if name not in table]:
             raise ValueError(f"no column {', '.join(missing)}")
         chosen = [*columns, *(name for name in others if name in table)]
-        table = table[chosen].astype(dict(numbers or {}))
-        for name in numbers or {}:
+        numbers = {name: kind for name, kind in (numbers or {}).items() if name in chosen}
+        table = table[chosen].astype(numbers)
+        for name in numbers:
             if not np.isfinite(table[name]).all():
                 line = 2 + int(np.argmin(np.isfinite(table[name])))
                 raise ValueError(f"line {line}: {name} is not a finite number")

@@ -47,7 +47,7 @@ OUTLINED, SMALLEST = 8, 4.5  # points: cells from here are outlined; names are n
 NUMBERED = 20  # classes up to which the values are written into the cells
 BAR = 0.75, 0.2, 0.75  # inches: before, of, and after the colour bar
 
-CURVES = ("epoch", "ce", "icfs", "intra")
+CURVES = ("epoch", "ce", "intra")
 WIDTH, HEIGHT, SCALE = 11.0, 3.8, 0.8  # inches: figure, a panel's height, and left of a panel
 APART = 30  # one curve this many times as high as another: the scale is logarithmic
 
@@ -86,7 +86,8 @@ def read_curves(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, or is not what `isic classifier` writes.
     """
-    return read_csv(path, list(CURVES), dict.fromkeys(CURVES, float))
+    numbers = dict.fromkeys((*CURVES, "icfs"), float)
+    return read_csv(path, list(CURVES), numbers, others=["icfs"])
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -171,26 +172,24 @@ def _clustered(matrix: np.ndarray) -> np.ndarray:
 def loss_curves(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     """Figures 4d and 4e: cross-entropy and ICFS by epoch; a colour an arm.
 
-    ICFS is drawn within classes (j = i in Eq. 5), which all arms have on one scale, and as a whole,
-    dashed, where an arm has similar classes or another scale.
+    Where an arm was trained before any class was known to be similar (λ = 0 from random weights),
+    ICFS is drawn within classes, which all arms have on one scale.
 
     Args:
         curves: by the arm's label, such as `λ = 1`: a table for each seed, with the columns epoch,
-            ce, icfs, intra; a row an epoch.
+            ce, intra and, where similar classes were known, icfs; a row an epoch.
     """
-    whole = {
-        label
-        for label, tables in curves.items()
-        if not all(np.allclose(table["icfs"], table["intra"], rtol=1e-3) for table in tables)
-    }
-    seeds = any(len(tables) > 1 for tables in curves.values())
-    note = _wrapped(
-        f"{'Thin lines: the seeds; thick: their mean. ' if seeds else ''}"
-        "Within classes: the mean squared distance of two images of a class, as a share of that of "
-        "any two images."
-        f"{' All of Eq. 5: with similar classes, as the arm is trained.' if whole else ''}",
-        WIDTH - 2 * MARGIN,
+    known = all("icfs" in table for tables in curves.values() for table in tables)
+    words = []
+    if any(len(tables) > 1 for tables in curves.values()):
+        words.append("Thin lines: the seeds; thick: their mean.")
+    words.append(
+        "ICFS is Eq. 5, unweighted; at λ = 0 it is measured and not trained on."
+        if known
+        else "Within classes: the mean squared distance of two images of a class, as a share of "
+        "that of any two images."
     )
+    note = _wrapped(" ".join(words), WIDTH - 2 * MARGIN)
     bottom = 3 * MARGIN + LINE * (len(note.splitlines()) + 2)
     figure = Figure((WIDTH, bottom + HEIGHT + MARGIN), dpi=120, facecolor="white")
     _note(figure, note)
@@ -201,11 +200,9 @@ def loss_curves(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     for number, (label, tables) in enumerate(curves.items()):
         colour = colormaps["tab10"](number % 10)
         _curve(left, tables, "ce", color=colour, label=label)
-        _curve(right, tables, "intra", color=colour, label=f"{label}, within classes")
-        if label in whole:
-            style = {"label": f"{label}, all of Eq. 5", "linestyle": "--"}
-            _curve(right, tables, "icfs", color=colour, **style)
-    for axes, title in ((left, "cross-entropy"), (right, "ICFS (Eq. 5)")):
+        _curve(right, tables, "icfs" if known else "intra", color=colour, label=label)
+    icfs = "ICFS (Eq. 5)" if known else "ICFS within classes"
+    for axes, title in ((left, "cross-entropy"), (right, icfs)):
         peaks = [np.nanmax(line.get_ydata()) for line in axes.lines]
         if max(peaks) > APART * min(peaks) > 0:
             axes.set_yscale("log")

@@ -33,9 +33,7 @@ def train_recognizer(
     """Train a recognizer with cross-entropy in place; arguments as in `train_classifier`."""
     target = torch.tensor(labels).to(pick_device())
 
-    def losses(
-        model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None
-    ) -> dict[str, Tensor]:
+    def losses(model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None) -> dict[str, Tensor]:
         scores = gathered(logits(model(x)[1]), len(rows))
         ce = functional.cross_entropy(scores, target[rows])
         return {"loss": ce, "accuracy": (scores.argmax(1) == target[rows]).float().mean()}

@@ -55,9 +55,7 @@ def train_segmenter(
         Curves, one row an epoch.
     """
 
-    def losses(
-        model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None
-    ) -> dict[str, Tensor]:
+    def losses(model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         return {"loss": segmentation_loss(gathered(model(x)[1], len(rows)), y)}
 
     def sampler(rng: np.random.Generator):

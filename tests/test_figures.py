@@ -262,12 +262,12 @@ def test_many_classes_fit_into_a_figure_of_limited_size():
         assert all(label.get_fontsize() < side / count for label in labels)
 
 
-def table(epochs, level=1.0, icfs=None):
-    """Losses that fall from `level`; icfs is intra unless given as a multiple of it."""
+def table(epochs, level=1.0, icfs=2.0):
+    """Losses that fall from `level`; icfs is a multiple of intra, or not there."""
     epoch = np.arange(1, epochs + 1)
     columns = {"epoch": epoch, "loss": level, "ce": level / epoch, "intra": 0.5 * level / epoch}
-    columns |= {"icfs": columns["intra"] * (icfs or 1), "accuracy": 0.5, "norm": 1.0}
-    return pd.DataFrame(columns)
+    columns |= {"accuracy": 0.5, "norm": 1.0}
+    return pd.DataFrame(columns | ({"icfs": columns["intra"] * icfs} if icfs else {}))
 
 
 def lines(axes):
@@ -287,19 +287,26 @@ def test_loss_curves_show_each_arm():
     np.testing.assert_allclose(without, [1 / np.arange(1, 5)])
     np.testing.assert_allclose(with_icfs, [1.5 / np.arange(1, 7)])
 
-    labels = [text.get_text() for text in right.get_legend().get_texts()]
-    assert labels == ["λ = 0, within classes", "λ = 1, within classes", "λ = 1, all of Eq. 5"]
-    solid, other, dashed = lines(right).items()
-    assert [solid[0][1], other[0][1], dashed[0][1]] == ["-", "-", "--"]
-    assert other[0][0] == dashed[0][0] != solid[0][0]
-    np.testing.assert_allclose(solid[1], [0.5 / np.arange(1, 5)])
-    np.testing.assert_allclose(other[1], [0.75 / np.arange(1, 7)])
-    np.testing.assert_allclose(dashed[1], [0.9 / np.arange(1, 7)])
+    assert right.get_ylabel() == "ICFS (Eq. 5)"
+    without, with_icfs = lines(right).values()
+    np.testing.assert_allclose(without, [1 / np.arange(1, 5)])
+    np.testing.assert_allclose(with_icfs, [0.9 / np.arange(1, 7)])
     for axes in (left, right):
         assert axes.get_xlabel() == "epoch"
         assert axes.get_yscale() == "linear"
         assert axes.get_ylim()[0] == 0
     assert not any("seeds" in t for t in texts(figure))
+
+
+def test_where_an_arm_knows_no_similar_classes_all_are_drawn_within_classes():
+    figure = loss_curves({"λ = 0": [table(4, icfs=None)], "λ = 1": [table(4, 1.5)]})
+    check_drawn(figure)
+    right = figure.axes[1]
+    assert right.get_ylabel() == "ICFS within classes"
+    without, with_icfs = lines(right).values()
+    np.testing.assert_allclose(without, [0.5 / np.arange(1, 5)])
+    np.testing.assert_allclose(with_icfs, [0.75 / np.arange(1, 5)])
+    assert any("Within classes" in t for t in texts(figure))
 
 
 def test_several_seeds_are_thin_lines_and_their_mean():
@@ -461,6 +468,8 @@ def test_files_that_are_something_else_are_errors(tmp_path):
     table(2).drop(columns="intra").to_csv(tmp_path / "old.csv")
     with pytest.raises(InputError, match=r"old\.csv.*no column intra"):
         read_curves(tmp_path / "old.csv")
+    table(2, icfs=None).to_csv(tmp_path / "unknown.csv")
+    assert list(read_curves(tmp_path / "unknown.csv")) == ["epoch", "ce", "intra"]
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["class"] = ["a"]
     with pytest.raises(InputError, match=r"other\.h5: holds no similarity"):
