@@ -714,7 +714,7 @@ def start(scratch: Path) -> dict:
         (folder / "many.yaml").write_text(
             "datasets:\n  many:\n    source: {type: folder, root: data}\n"
             "    images: {resize: 40, crop: 33}\n"
-            "    classifier: {backbone: resnet18, weights: none, epochs: 1}\n"
+            "    classifier: {backbone: resnet18, weights: none, batches: random, epochs: 1}\n"
             "    segmenter: {backbone: resnet18, weights: none, epochs: 1}\n"
         )
         target = ("results/many/table1.csv", "--configfile", str(folder / "many.yaml"))

@@ -47,7 +47,7 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
     if not shards:
         raise InputError(
             f"{run}: has no masks/*.h5. Give a run with pseudo-masks, "
-            "results/DATASET/lambda~1.0_gamma~0.1_seed~0, or make them: isic masks."
+            "results/DATASET/lambda~1.0_gamma~0.3_seed~0, or make them: isic masks."
         )
     ids, shares, settings = _mask_facts(shards)
     index = read_index(run.parent / "index.csv")

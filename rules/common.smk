@@ -1,6 +1,6 @@
 # What the rules share: the checked settings, and the functions that find a job's inputs and options in them.
 #
-# A path holds what a run sweeps: `lambda~1.0_gamma~0.1_seed~0` is an arm (a classifier and all that follows from
+# A path holds what a run sweeps: `lambda~1.0_gamma~0.3_seed~0` is an arm (a classifier and all that follows from
 # it), `plain_seed~0` the plain network, either of them a network, and a network with a kind of map is a run.
 # Functions named in `input:` and `params:` take the wildcards. Those that end in `_options` give one string.
 

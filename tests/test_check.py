@@ -23,7 +23,7 @@ from isic.masks import write_masks
 from isic.nmf import class_direction
 
 CLASSES = ["cat", '<b>"x" & ü', "dead", "odd"]
-EACH, SIDE, ARM = 12, 64, "lambda~1.0_gamma~0.1_seed~0"
+EACH, SIDE, ARM = 12, 64, "lambda~1.0_gamma~0.3_seed~0"
 CUT = "one image at several thresholds"
 N = 8  # channels
 

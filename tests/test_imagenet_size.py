@@ -20,7 +20,7 @@ ON_DISK = 2
 NETWORK = {"backbone": "resnet18", "weights": "none", "channels": 16, "epochs": 1}
 SMALL = {
     "images": {"resize": 40, "crop": 32, "shards": 2},
-    "classifier": {**NETWORK, "classes_per_batch": 50, "images_per_class": 2},
+    "classifier": {**NETWORK, "batches": "random", "classes_per_batch": 50, "images_per_class": 2},
     "features": {"shards": 4, "on_disk": ON_DISK},
     "segmenter": {**NETWORK, "batch_size": 100},
     "recognizer": {

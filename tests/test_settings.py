@@ -49,6 +49,16 @@ def test_cub_has_the_papers_settings():
     assert cub["source"]["checksum"] == "md5:97eceeb196236b17998738112f37df78"
 
 
+def test_cub_literal_is_cub_with_the_sum_over_the_channels():
+    datasets = check(CONFIG, SCHEMA)
+    cub, literal = datasets["cub"], datasets["cub-literal"]
+    changed = {"classifier": {"lam": literal["classifier"]["lam"]}, "tables": literal["tables"]}
+    assert literal == merge(cub, changed)
+    channels = cub["classifier"]["channels"]
+    assert literal["classifier"]["lam"] == channels * cub["classifier"]["lam"]
+    assert literal["tables"]["lam"] == [channels * lam for lam in cub["tables"]["lam"]]
+
+
 def test_merge_is_deep_and_leaves_its_arguments_alone():
     base = {"a": {"b": 1, "c": [1, 2]}, "d": 0}
     assert merge(base, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}, "d": 0}
@@ -69,6 +79,7 @@ def test_a_data_sets_own_settings_win():
             {"recognizer": {"backbone": "resnet18", "epochs": 0}},
             "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights",
         ),
+        ({"classifier": {"batches": "similar"}}, "classifier.batches: similar needs S before any "),
         ({"images": {"store": "png"}}, "images.store: 'png' is not one of ['pixels', 'jpeg']"),
         ({"features": {"on_disk": 0}}, "features.on_disk: 0 is less than the minimum of 1"),
         ({"classifier": {"epochs": 2.0}}, "classifier.epochs: 2.0 is not of type 'integer'"),

@@ -49,7 +49,7 @@ def test_what_is_shown(
         main()
     said = capsys.readouterr().out
     assert f"results/birds/{ARM}/classifier.safetensors: classifier\n" in said
-    for line in ("lam: 1.0", "gamma: 0.1", "seed: 0", "backbone: resnet18", "(as here)"):
+    for line in ("lam: 1.0", "gamma: 0.3", "seed: 0", "backbone: resnet18", "(as here)"):
         assert line in said
     assert "results/birds/similarity.h5: " in said
     assert str(workflow.folder) not in said

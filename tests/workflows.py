@@ -35,11 +35,11 @@ TINY = {
     },
     "images": {"resize": 64, "crop": 56},
     "similarity": {"dimensions": 4},
-    "classifier": {**NETWORK, "classes_per_batch": 2, "images_per_class": 2},
+    "classifier": {**NETWORK, "batches": "random", "classes_per_batch": 2, "images_per_class": 2},
     "features": {"shards": 2},
     "segmenter": {**NETWORK, "batch_size": 4},
 }
-ARM = "lambda~1.0_gamma~0.1_seed~0"
+ARM = "lambda~1.0_gamma~0.3_seed~0"
 
 
 class Workflow:
