@@ -75,6 +75,30 @@ def test_class_batches_keep_their_promises(data, p: int, k: int, seed: int) -> N
     assert everything < p or min(map(len, batches)) >= p * 0.5  # no tail of a few images
 
 
+def test_images_of_a_class_meet_others_each_epoch() -> None:
+    rng, labels = np.random.default_rng(0), np.zeros(12, int)
+    first, second = (list(class_batches(labels, None, 1, 4, rng)) for _ in range(2))
+    assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
+
+
+def test_a_class_with_many_images_is_drawn_more_often() -> None:
+    """So that classes run out together, and few images are left for the last batches."""
+    labels = np.repeat([0, 1, 2], [80, 8, 8])
+    drawn = [labels[next(iter(epoch(labels, seed)))[0]] for seed in range(40)]
+    assert 25 <= drawn.count(0) < 40
+
+
+def epoch(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+    return list(class_batches(labels, None, 1, 4, np.random.default_rng(seed)))
+
+
+def test_a_small_rest_joins_the_last_batch() -> None:
+    labels = np.repeat([0, 1, 2, 3, 4], [4, 4, 4, 4, 8])  # 6 groups
+    for seed in range(9):
+        sizes = [len(b) for b in class_batches(labels, None, 4, 4, np.random.default_rng(seed))]
+        assert sizes == [24]
+
+
 def test_an_epoch_has_no_tail() -> None:
     """20 classes of 30 images, 16 × 4 a batch: drawn without care, the last batches hold 1 to 4."""
     labels = np.repeat(np.arange(20), 30)

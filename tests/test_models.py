@@ -16,6 +16,7 @@ from isic.models.backbones import Backbone, parameter_groups
 from isic.models.files import load_network, save_network
 from isic.models.fusion import (
     Fusion,
+    FusionNetwork,
     PlainNetwork,
     class_activation_maps,
     image_vectors,
@@ -325,3 +326,10 @@ def test_a_plain_network_adopts_its_weights_own_classes(tmp_path: Path) -> None:
     torch.save(models.densenet121().state_dict(), path)
     with pytest.raises(InputError, match=r"epochs: 0 needs a backbone .* not densenet121"):
         PlainNetwork("densenet121", path, outputs=1000).adopt_head(path)
+
+
+def test_the_head_starts_as_he_et_al_have_it() -> None:
+    torch.manual_seed(0)
+    head = FusionNetwork(SMALL, None, channels=128, outputs=200).head
+    assert head.weight.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.02)
+    assert not head.bias.any()

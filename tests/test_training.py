@@ -268,6 +268,24 @@ def test_lambda_weighs_icfs() -> None:
     assert not same(weights(bare), weights(full))
 
 
+def test_curves_measure_the_vectors() -> None:
+    """Of one batch with all images, before its step: norm and intra as their definitions say."""
+    images, labels, _ = scenes()
+    network = Shallow()
+    before = training.normalised(torch.from_numpy(images[:, 4:36, 4:36]))
+    settings = {"lam": 0.0, "classes_per_batch": 3, "images_per_class": 8}
+    (row,) = train_classifier(
+        network, images[:, 4:36, 4:36], labels, None, epochs=1, seed=0, **settings, **SETTINGS
+    )
+    with torch.no_grad():
+        x = Shallow().features(before).mean((2, 3)).double()  # flips change a mean a little
+    assert row["norm"] == pytest.approx(x.square().sum(1).mean().sqrt().item(), rel=0.05)
+    distances = (x[:, None] - x[None]).square().mean(2)
+    of_two = distances.sum() / (len(x) * (len(x) - 1))
+    mates = torch.from_numpy(labels[:, None] == labels[None]).fill_diagonal_(False)
+    assert row["intra"] == pytest.approx((distances[mates].mean() / of_two).item(), rel=0.1)
+
+
 def test_where_no_classes_are_known_to_be_similar_icfs_is_not_measured() -> None:
     network, curves = classifier(lam=0, similar=None)
     assert "icfs" not in curves[0]
@@ -373,6 +391,7 @@ def test_collapse() -> None:
     learnt = [first, {"accuracy": 0.9, "norm": 0.01}]
     assert collapse(learnt, 10, finished=False) is None
     assert collapse([{"accuracy": 1.0, "norm": 1.0}], 2, finished=True) is None  # 2 × chance is 1
+    assert collapse([{"accuracy": 0.95, "norm": 1.0}], 2, finished=True) is None
     assert collapse([{"accuracy": 0.5, "norm": 1.0}], 2, finished=True) is not None
 
 
