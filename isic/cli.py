@@ -1162,7 +1162,7 @@ def model(
     ] = None,
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="An object is above this, of the sigmoid.")
-    ] = 0.7,
+    ] = 0.8,
     resize: Resize = 256,
     crop: Crop = 224,
     precision: Precision = "float32",
