@@ -5,7 +5,7 @@
 Takes every arm of the finished run `results/DATA` (classifier, directions and segmenter), maps of
 the training images, and for each cut the number of them whose box has an IoU above 0.5 with a true
 one: rows `data, map, view, cut, lam, gamma, seed, hits, images, commit`. Rows of the same data set
-are replaced.
+are replaced. cuts_mean.csv beside it has the shares by which a cut is chosen.
 """
 
 from __future__ import annotations
@@ -30,6 +30,19 @@ CUTS = {
     "nmf": (0.8, 1.0, 1.1, 1.2, 1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0),
     "segmenter": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
 }
+
+
+def means(table: pd.DataFrame) -> pd.DataFrame:
+    """Shares in percent by map and cut, mean over views and seeds: of each set and λ, and of all.
+
+    Sets and both λ count alike, however many images and seeds they have.
+    """
+    table = table.assign(lam=table["lam"].astype(float))
+    table["share"] = 100 * table["hits"] / table["images"]
+    each = table.groupby(["map", "data", "lam", "cut"])["share"].mean().reset_index()
+    all_sets = each.groupby(["map", "cut"])["share"].mean().reset_index().assign(data="all")
+    rows = pd.concat([each, all_sets], ignore_index=True)[["map", "data", "lam", "cut", "share"]]
+    return rows.round({"share": 1})
 
 
 def main() -> None:
@@ -91,6 +104,7 @@ def main() -> None:
         new = pd.concat([old[old["data"] != asked.run.name], new], ignore_index=True)
     asked.table.parent.mkdir(parents=True, exist_ok=True)
     new.to_csv(asked.table, index=False)
+    means(new).to_csv(asked.table.with_name(f"{asked.table.stem}_mean.csv"), index=False)
 
 
 if __name__ == "__main__":
