@@ -50,7 +50,9 @@ def trained_with(path: Path) -> str:
         log = folder.parent / "logs" / arm / f"{stage}.log"
         if log.exists():
             line = log.read_text(encoding="utf-8").partition("\n")[0]
-            options = re.findall(r"--([a-z-]+) (\S+)", line)
+            options = re.findall(
+                r"--([a-z-]+) ([\w.-]+)(?= |$)", line.replace("--no-deterministic", "")
+            )
             left = ("weights", "similarity", "masks", "tensorboard", "seed", "lam", "gamma")
             chosen = [f"{name}={value}" for name, value in options if name not in left]
             words.append(f"{stage}: {' '.join(chosen)}")
