@@ -201,6 +201,7 @@ def test_labels_alone_end_with_boxes_and_masks_of_every_image(workflow: Workflow
     first = sorted(labelled.iterdir())[0]
     first.rename(labelled / "-a 'b' $(c) & ü")
     dataset = {**TINY, "source": {"type": "folder", "root": "labelled"}, "features": {"shards": 1}}
+    dataset["boxes"] = {"segmenter": 0.2}  # so that two epochs are enough to find objects
     table = "results/labelled/table1.csv"
     folder = workflow.folder / "results/labelled/predictions"
     targets = ["results/labelled/predictions/boxes.csv", "results/labelled/check.html"]
@@ -267,7 +268,7 @@ def test_boxes_from_weights_need_no_network_but_the_two(workflow: Workflow):
             {"source": {"root": "isic"}, "classifier": {"epochs": 0}},
             r"^isic: datasets\.mine\.classifier\.epochs: 0 is less than the minimum of 1$",
         ),
-        (None, r"results/mine: no such data set; .* has birds, cub, imagenet\. Add yours"),
+        (None, r"results/mine: no such data set; .* has birds, cub, cub-literal, imagenet\. Add yours"),
     ],
     ids=["root", "weights", "setting", "data set"],
 )
