@@ -113,12 +113,24 @@ def test_trivial_boxes_are_centred_in_the_data_sets_own_view() -> None:
     np.testing.assert_allclose(trivial_boxes(sizes, 0.5, "crop", 112, 96), [[32, 64, 80, 160]])
     np.testing.assert_allclose(trivial_boxes(sizes, 0.5, "resize", 112, 96), [[28, 56, 84, 168]])
     np.testing.assert_allclose(trivial_boxes(sizes, 0.5, "original", 112, 96), [[28, 56, 84, 168]])
-    # A true box that fills 70 % of that view.
-    index, truth = index_of("a", 112, 112), table((0, 22.4, 22.4, 89.6, 89.6))
-    found = score_trivial(index, truth, ranks("a"), protocols=["crop"], resize=112, crop=96)
+
+
+def test_trivial_boxes_are_scored_in_the_data_sets_own_view() -> None:
+    """64² of 128²: one true box fills 70 % of the view's sides, the other all it shows and more."""
+    index = index_of("aa", 128, 128)
+    truth = table((0, 41.6, 41.6, 86.4, 86.4), (1, 0, 0, 128, 128))
+    found = score_trivial(index, truth, ranks("a", "a"), protocols=["crop"], resize=128, crop=64)
     figures = {row["model"]: row["protocols"]["crop"]["gt_known"] for row in found}
-    assert figures["centre box 70 %"] == 100
-    assert figures["whole image"] == 0
+    assert figures["whole image"] == 50  # the second
+    assert figures["centre box 70 %"] == 50  # the first
+    assert figures["centre box 80 %"] == 100
+
+
+def test_scores_say_what_they_are_of() -> None:
+    index, truth = index_of("a"), table((0, 40, 40, 80, 80))
+    names = {"model": "ISIC", "backbone": "resnet50", "threshold": "fixed", "seed": 3}
+    names |= {"lam": 0.5, "gamma": 0.25}
+    assert score(index, truth, truth, truth, ranks("a"), **names).items() >= names.items()
 
 
 def oracle(
@@ -240,6 +252,17 @@ def test_the_crops_oracle_comes_from_the_crops_maps(tmp_path: Path) -> None:
             Truth.of(index, truth), tmp_path / "maps.h5", ["crop", "original"], 64, 48
         )
         assert [figures["max_box_acc"] for figures in found.values()] == expected
+
+
+def test_the_oracle_compares_in_the_data_sets_own_view(tmp_path: Path) -> None:
+    """32² of 64²: of a true box that is the whole image the crop shows all it can be asked for."""
+    index, truth = index_of("a", 64, 64), table((0, 0, 0, 64, 64))
+    with h5py.File(tmp_path / "maps.h5", "w") as file:
+        file["image_id"] = ["i0"]
+        file["full"] = file["crop"] = np.ones((1, 4, 4), np.float16)
+        file.attrs.update({"resize": 64, "crop": 32, "relative": False})
+    found = max_box_acc(Truth.of(index, truth), tmp_path / "maps.h5", resize=64, crop=32)
+    assert [figures["max_box_acc_v2"] for figures in found.values()] == pytest.approx([100] * 3)
 
 
 def test_pxap_does_not_stretch_a_map() -> None:
