@@ -634,10 +634,10 @@ def classifier(
         if known != names:
             raise InputError(f"{similarity}: its classes are not the index's. Make it again.")
         similar = similar_classes(matrix, gamma)
-        if lam > 0 and similar.sum() == len(similar):
+        if lam > 0 and not similar.any():
             print(
-                f"warning: no two classes are similar at γ = {gamma}: ICFS compares images of one"
-                " class alone. Lower gamma to compare classes."
+                f"warning: no two classes are similar at γ = {gamma}: ICFS has nothing to compare "
+                "and is 0. Lower gamma, or expect what λ = 0 gives."
             )
     train = trained(table)
     pixels, labels = load_images(images, table, train), class_ids(table)[train]

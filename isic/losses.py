@@ -11,14 +11,14 @@ def icfs_weights(labels: Tensor, similar: Tensor) -> Tensor:
 
     With i the class of p and j that of q: 1 / (N_k · N_i · N_ip · N_iq) where j ∈ M_i, else 0. All
     four counts are the batch's own. A pair of an image with itself is none (its distance is 0 and
-    says nothing), so a class with one image in the batch has no intra-class term.
+    says nothing).
 
     Args:
         labels: (n,) int64, classes.
-        similar: (C, C) bool; row i is M_i, which holds i itself.
+        similar: (C, C) bool; row i is M_i; where it holds i, the pairs within class i count too.
 
     Returns:
-        (n, n) float32. Sums to 1, or to 0 where the batch holds no pair.
+        (n, n) float32. Sums to 1, or to 0 where the batch holds no pair: ICFS is then 0.
     """
     classes, position = labels.unique(return_inverse=True)
     member = torch.nn.functional.one_hot(position, len(classes)).float()  # (n, k)
@@ -39,7 +39,7 @@ def icfs_loss(vectors: Tensor, labels: Tensor, similar: Tensor) -> Tensor:
     Args:
         vectors: (n, N) float, the image vectors x.
         labels: (n,) int64, their classes.
-        similar: (C, C) bool, row i is M_i = { j : S_ij > γ }, i included.
+        similar: (C, C) bool, row i is M_i, see `isic.similarity.similar_classes`.
 
     ‖·‖² is taken as the mean over the N channels, not their sum: it is then what `mse_loss` gives,
     and λ = 1 the right weight, whatever N is (docs/method.md).

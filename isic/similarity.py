@@ -57,9 +57,12 @@ def similarity_matrix(class_vectors: np.ndarray) -> np.ndarray:
 
 
 def similar_classes(similarity: np.ndarray, gamma: float) -> np.ndarray:
-    """M_i = { j : S_ij > γ } as rows of a (C, C) bool matrix; i ∈ M_i always, since S_ii = 1."""
+    """M_i = { j ≠ i : S_ij > γ } as rows of a (C, C) bool matrix.
+
+    Without i itself: what a class's own images share is NMF's to find (docs/results/icfs.md).
+    """
     similar = similarity > gamma
-    np.fill_diagonal(similar, True)
+    np.fill_diagonal(similar, False)
     return similar
 
 

@@ -225,7 +225,7 @@ def test_each_group_has_its_learning_rate() -> None:
     assert not np.array_equal(before["head.weight"], after["head.weight"])
 
 
-PAIR = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)  # classes 0 and 1 are similar
+PAIR = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], bool)  # classes 0 and 1 are similar
 
 
 def classifier(
@@ -268,6 +268,13 @@ def test_lambda_weighs_icfs() -> None:
     assert not same(weights(bare), weights(full))
 
 
+def test_without_similar_classes_icfs_does_nothing() -> None:
+    none = np.zeros((3, 3), bool)
+    network, curves = classifier(lam=2.0, similar=none)
+    assert curves[0]["icfs"] == 0
+    assert same(weights(network), weights(classifier(lam=0, similar=none)[0]))
+
+
 def test_curves_measure_the_vectors() -> None:
     """Of one batch with all images, before its step: norm and intra as their definitions say."""
     images, labels, _ = scenes()
@@ -303,7 +310,7 @@ def test_every_lambda_and_gamma_has_the_same_batches(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(training, "cut_out", watched)
     near = np.random.default_rng(0).random((3, 3))
-    for lam, similar in ((0, None), (0, PAIR), (0.5, PAIR), (2.0, np.eye(3, dtype=bool))):
+    for lam, similar in ((0, None), (0, PAIR), (0.5, PAIR), (2.0, ~PAIR)):
         drawn.append([])
         classifier(lam=lam, similar=similar, near=near)
     assert drawn[0]
