@@ -92,7 +92,7 @@ TRAINING = {
 
 @benchmark
 def loader(scratch: Path) -> dict:
-    """`isic.training.train` against the same network stepping on one resident batch.
+    """`isic.training.loop.train` against the same network stepping on one resident batch.
 
     From pixels in memory, and from JPEGs that are decoded for each batch.
     """
@@ -102,15 +102,15 @@ def loader(scratch: Path) -> dict:
     import numpy as np
     import torch
 
-    from isic.classifier import train_classifier
     from isic.data.batches import normalised
-    from isic.data.folder import index_folder
     from isic.data.pack import join_shards, load_images, pack_shard
-    from isic.devices import pick_device
-    from isic.losses import icfs_loss
-    from isic.models.backbones import parameter_groups
-    from isic.models.fusion import FusionNetwork, image_vectors, logits
-    from isic.segmenter import segmentation_loss, train_segmenter
+    from isic.data.sources.folder import index_folder
+    from isic.method.classifier import train_classifier
+    from isic.method.icfs import icfs_loss
+    from isic.method.segmenter import segmentation_loss, train_segmenter
+    from isic.networks.backbones import parameter_groups
+    from isic.networks.fusion import FusionNetwork, image_vectors, logits
+    from isic.training.devices import pick_device
 
     size, device = sizes(), pick_device()
     n, crop = size["batch"] * size["steps"], size["crop"]
@@ -195,7 +195,7 @@ def loader(scratch: Path) -> dict:
 
 def photographs(folder: Path, classes: int, images: int, side: int) -> None:
     """Generated JPEGs of usual size in class folders: folder/train/CLASS/*.jpg."""
-    from isic.data.birds import generate
+    from isic.data.sources.birds import generate
 
     species = 3
     generate(
@@ -237,8 +237,8 @@ def usual_loader(folder: Path, resize: int, crop: int, batch: int):
 
 def packed(folder: Path, resize: int):
     """The same images as the workflow keeps them, and how long it took to decode them, once."""
-    from isic.data.folder import index_folder
     from isic.data.pack import load_images, pack
+    from isic.data.sources.folder import index_folder
 
     begin = time.perf_counter()
     index = index_folder(folder, "error", workers=os.cpu_count() or 1)[0]
@@ -254,7 +254,7 @@ def batches(scratch: Path) -> dict:
     import torch
 
     from isic.data.batches import cut_out, normalised, random_windows, shuffled
-    from isic.devices import pick_device
+    from isic.training.devices import pick_device
 
     n, resize, crop, batch = 480, 256, 224, 32
     photographs(scratch / "photographs", 12, n, 500)
@@ -297,9 +297,9 @@ def training(scratch: Path) -> dict:
     import torch
 
     from isic.data.index import class_ids
-    from isic.devices import pick_device
-    from isic.models.fusion import PlainNetwork, logits
-    from isic.recognizer import train_recognizer
+    from isic.method.recognizer import train_recognizer
+    from isic.networks.fusion import PlainNetwork, logits
+    from isic.training.devices import pick_device
 
     size, device, classes = sizes(), pick_device(), 12
     n = 480 if device.type == "cpu" else 6000
@@ -353,7 +353,7 @@ def training(scratch: Path) -> dict:
     }
 
 
-OURS = "import h5py, numpy as np; from isic.nmf import class_direction"
+OURS = "import h5py, numpy as np; from isic.method.nmf import class_direction"
 OUR_CODE = """
 with h5py.File(sys.argv[1]) as file:
     v = class_direction(file["features"], np.arange(int(sys.argv[2])), "gram", 1.0)
@@ -402,7 +402,7 @@ def nmf(scratch: Path) -> dict:
 
 @benchmark
 def inference(scratch: Path) -> dict:
-    """`isic.features.fused_maps` on images in memory against the network on a resident batch."""
+    """`fused_maps` on images in memory against the network on a resident batch."""
     import contextlib
     import io
 
@@ -410,10 +410,10 @@ def inference(scratch: Path) -> dict:
     import torch
 
     from isic.data.batches import normalised
-    from isic.devices import pick_device
-    from isic.features import fused_maps
-    from isic.models.fusion import FusionNetwork
-    from isic.views import whole
+    from isic.localization.views import whole
+    from isic.method.features import fused_maps
+    from isic.networks.fusion import FusionNetwork
+    from isic.training.devices import pick_device
 
     size, device, batch = sizes(), pick_device(), 32
     n = 10 * batch if device.type == "cpu" else 100 * batch
@@ -454,11 +454,11 @@ def predict(scratch: Path) -> dict:
     import torch
 
     from isic import Localizer
-    from isic.devices import pick_device
-    from isic.models.files import Model
-    from isic.models.fusion import FusionNetwork
-    from isic.predictions import Asked
-    from isic.predictions import predict as write
+    from isic.networks.files import Model
+    from isic.networks.fusion import FusionNetwork
+    from isic.product.predictions import Asked
+    from isic.product.predictions import predict as write
+    from isic.training.devices import pick_device
 
     device, batch = pick_device(), 32
     n = 6 * batch if device.type == "cpu" else 60 * batch
@@ -508,18 +508,18 @@ def rates(scratch: Path) -> dict:
     import pandas as pd
     import torch
 
-    from isic.artifacts import new_hdf5
-    from isic.boxes import extract
-    from isic.classifier import train_classifier
-    from isic.data.folder import index_folder
     from isic.data.pack import join_shards, load_images, pack_shard
-    from isic.features import fused_maps, write_features
-    from isic.masks import write_masks
-    from isic.models.fusion import FusionNetwork, PlainNetwork
-    from isic.nmf import class_direction
-    from isic.recognizer import best_classes, train_recognizer
-    from isic.scores import score
-    from isic.segmenter import train_segmenter
+    from isic.data.sources.folder import index_folder
+    from isic.evaluation.scores import score
+    from isic.localization.boxes import extract
+    from isic.method.classifier import train_classifier
+    from isic.method.features import fused_maps, write_features
+    from isic.method.masks import write_masks
+    from isic.method.nmf import class_direction
+    from isic.method.recognizer import best_classes, train_recognizer
+    from isic.method.segmenter import train_segmenter
+    from isic.networks.fusion import FusionNetwork, PlainNetwork
+    from isic.storage.hdf5 import new_hdf5
 
     cores, gpu = os.cpu_count() or 1, torch.cuda.is_available()
     classes, n = 12, 2880 if gpu else 192
@@ -637,8 +637,8 @@ def variants(scratch: Path) -> dict:
     """Training steps on one resident batch: what precision, memory format and compiling bring."""
     import torch
 
-    from isic.devices import pick_device
-    from isic.models.fusion import FusionNetwork, logits
+    from isic.networks.fusion import FusionNetwork, logits
+    from isic.training.devices import pick_device
 
     size, device = sizes(), pick_device()
     shape = (size["batch"], 3, size["crop"], size["crop"])

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from isic.boxes import View, components, from_view
 from isic.data.index import class_ids, read_index, read_truth, trained
 from isic.data.pack import load_images
-from isic.interpolation import upsample
-from isic.maps import cam, in_unit, localisation_maps, nmf, segmenter
-from isic.models.files import load_network
-from isic.projection import read_directions
-from isic.scores import Truth, best_overlaps, hits
+from isic.evaluation.scores import Truth, best_overlaps, hits
+from isic.localization.boxes import View, components, from_view
+from isic.localization.interpolation import upsample
+from isic.localization.maps import cam, in_unit, localisation_maps, nmf, segmenter
+from isic.method.projection import read_directions
+from isic.networks.files import load_network
 
 CUTS = {
     "fused_cam": (0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0),

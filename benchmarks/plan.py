@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from isic.settings import check, merge
+from isic.settings.check import check, merge
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGENET = (1_281_167, 50_000)  # training and validation images

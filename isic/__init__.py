@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from isic.errors import InputError
-    from isic.localizer import Localization, Localizer
+    from isic.product.localizer import Localization, Localizer
 
 __all__ = ["InputError", "Localization", "Localizer"]
 PLACES = {"InputError": "errors", "Localization": "localizer", "Localizer": "localizer"}

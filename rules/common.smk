@@ -11,15 +11,15 @@ import re
 import sys
 from pathlib import Path
 
-from isic.code import code_digest
+from isic.provenance.digests import code_digest
 from isic.errors import InputError
-from isic.folders import hold
-from isic.settings import check, named_weights, options, portable
+from isic.storage.locks import hold
+from isic.settings.check import check, named_weights, options, portable
 
 from snakemake.exceptions import WorkflowError
 
 # The `isic` command beside this Python, also where the virtual environment is not activated; and whose end ends
-# the jobs, even if it is killed (`isic.cli.end_with_the_workflow`).
+# the jobs, even if it is killed (`isic.process.end_with_the_workflow`).
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
     ISIC_WORKFLOW=str(os.getpid()),
@@ -237,7 +237,7 @@ def gpus(wildcards):
 def launch(wildcards):
     """What starts a training's processes. A resource and not a parameter: results are the same, and stay."""
     count = gpus(wildcards)
-    return f"python -m isic.launch {count} " if count > 1 else ""
+    return f"python -m isic.training.launch {count} " if count > 1 else ""
 
 
 def of_training(wildcards, seed):

@@ -8,7 +8,7 @@ import torch
 from networks import CLASSES, CROP, SETTINGS, SMALL, fusion_network
 from workflows import TARGETS, TINY, Workflow
 
-from isic.models.files import save_model, save_network
+from isic.networks.files import save_model, save_network
 
 
 @pytest.fixture(scope="session")

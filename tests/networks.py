@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from isic.data.batches import normalised
-from isic.models.fusion import FusionNetwork, PlainNetwork
+from isic.networks.fusion import FusionNetwork, PlainNetwork
 
 Network = TypeVar("Network", bound=nn.Module)
 SMALL = "shufflenet_v2_x0_5"

@@ -13,17 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from isic.artifacts import (
-    atomic,
-    fingerprint,
-    new_hdf5,
-    open_hdf5,
-    provenance,
-    strings,
-    write_csv,
-    write_json,
-)
 from isic.errors import InputError
+from isic.provenance.records import fingerprint, provenance
+from isic.storage.files import atomic
+from isic.storage.hdf5 import new_hdf5, open_hdf5, strings
+from isic.storage.tables import write_csv, write_json
 
 
 def names(folder: Path) -> set[str]:
@@ -63,7 +57,7 @@ def test_atomic_replaces_the_part_of_a_killed_run(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
     code = (
-        "import os, signal; from isic.artifacts import atomic\n"
+        "import os, signal; from isic.storage.files import atomic\n"
         f"with atomic({str(path)!r}) as part:\n"
         "    part.write_text('a part'); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -31,7 +31,7 @@ from safetensors.torch import load_file, save_file
 from torchvision import models
 
 from isic.cli import main
-from isic.models.files import save_network
+from isic.networks.files import save_network
 
 INDEX = "index source OUT/index.csv OUT/truth.csv"
 IMAGES = "images index.csv source OUT/images.h5 --resize 64"

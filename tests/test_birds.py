@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from isic.data import birds
+from isic.data.sources import birds
 from isic.errors import InputError
 
 SMALL = {"genera": 2, "species": 2, "train_images": 2, "test_images": 1, "size": 96, "seed": 7}

@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isic.boxes import (
-    View,
-    boxes_from_maps,
-    extract,
-    from_view,
-    iou,
-    to_view,
-)
 from isic.errors import InputError
+from isic.localization.boxes import View, boxes_from_maps, extract, from_view, iou, to_view
 
 WSOL_MAP = np.array(
     [[0, 0, 0, 0, 0], [0, 0.4, 0.4, 0.4, 0.6], [0, 0.4, 1, 0.8, 0.6], [0, 0.4, 0.4, 0.4, 0.6]]

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from isic.boxes import View, boxes_from_maps, extract, from_view
 from isic.errors import InputError
-from isic.interpolation import upsample
-from isic.objects import find_objects
+from isic.localization.boxes import View, boxes_from_maps, extract, from_view
+from isic.localization.interpolation import upsample
+from isic.localization.objects import find_objects
 
 
 def one_box(map_: np.ndarray, threshold: float) -> list[float]:

@@ -14,13 +14,13 @@ from networks import pictures
 from PIL import Image
 
 from isic import InputError
-from isic.artifacts import new_hdf5
-from isic.check import _kinds, check_page, heated, masked
 from isic.cli import main
 from isic.data.image import read
 from isic.data.pack import join_shards, pack, pack_shard
-from isic.masks import write_masks
-from isic.nmf import class_direction
+from isic.method.masks import write_masks
+from isic.method.nmf import class_direction
+from isic.product.check import _kinds, check_page, heated, masked
+from isic.storage.hdf5 import new_hdf5
 
 CLASSES = ["cat", '<b>"x" & ü', "dead", "odd"]
 EACH, SIDE, ARM = 12, 64, "lambda~1.0_gamma~0.3_seed~0"

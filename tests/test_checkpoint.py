@@ -7,11 +7,11 @@ import pytest
 import torch
 from networks import SMALL
 
-from isic import training
-from isic.checkpoint import Checkpoint
-from isic.classifier import train_classifier
-from isic.models.files import save_network
-from isic.models.fusion import FusionNetwork
+from isic.method.classifier import train_classifier
+from isic.networks.files import save_network
+from isic.networks.fusion import FusionNetwork
+from isic.training import loop as training
+from isic.training.checkpoint import Checkpoint
 
 LABELS = np.arange(24) % 3
 SIMILAR = np.eye(3, dtype=bool) | (np.add.outer(np.arange(3), np.arange(3)) == 1)

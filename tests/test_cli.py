@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from networks import SMALL, fusion_network
 
-from isic.artifacts import new_hdf5
 from isic.cli import main
-from isic.models.files import save_network
+from isic.networks.files import save_network
+from isic.storage.hdf5 import new_hdf5
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "h5py", "scipy", "sklearn", "PIL", "matplotlib")
 STAGES = """
@@ -66,7 +66,7 @@ def test_help_is_light_and_names_every_stage() -> None:
     *text, modules = run.stdout.splitlines()
     loaded = set(json.loads(modules))
     assert not loaded & set(HEAVY)
-    assert "isic.training" not in loaded
+    assert "isic.training.loop" not in loaded
     commands = {line.split()[0] for line in text if line.startswith("  ") and line.split()}
     assert set(STAGES.split()) <= commands
 

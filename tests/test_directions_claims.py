@@ -8,7 +8,7 @@ import pytest
 import sklearn.decomposition
 
 from isic.errors import InputError
-from isic.nmf import class_direction, direction_sklearn
+from isic.method.nmf import class_direction, direction_sklearn
 
 
 def test_the_checks_direction_has_unit_length() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from isic import devices
-from isic.distributed import gathered, own, parts
+from isic.training import devices
+from isic.training.process_group import gathered, own, parts
 
 SCRIPT = Path(__file__).with_name("trained_together.py")
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # a process: more would be in each other's way
@@ -24,7 +24,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    starter = ["-m", "isic.launch", "2", sys.executable]
+    starter = ["-m", "isic.training.launch", "2", sys.executable]
     return _trained(starter, tmp_path_factory.mktemp("two") / "two.json")
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from isic.data.download import fetch, unpack, weights
+from isic.data.sources.download import fetch, unpack, weights
 from isic.errors import InputError
 
 DATA = np.random.default_rng(0).bytes(300_000)

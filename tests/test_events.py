@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from isic.events import event_log
+from isic.training.curves import event_log
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 

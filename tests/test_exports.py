@@ -22,18 +22,18 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from isic import InputError
-from isic.artifacts import write_csv, write_json
 from isic.cli import main
-from isic.exports import coco, voc, write_coco, write_voc, write_yolo
-from isic.models.files import Model
-from isic.onnx import Sigmoid, difference, export_onnx
-from isic.predictions import (
+from isic.networks.files import Model
+from isic.product.exports import coco, voc, write_coco, write_voc, write_yolo
+from isic.product.onnx import Sigmoid, difference, export_onnx
+from isic.product.predictions import (
     BOX_COLUMNS,
     IMAGE_COLUMNS,
     Predictions,
     read_predictions,
     save_mask,
 )
+from isic.storage.tables import write_csv, write_json
 
 CLASSES = ["NA", "007", "a <b> & \"c\" 'd'", "Vögel, große"]
 # Image, size, class, boxes (x0, y0, x1, y1), the last of them with a mask of its own shape.

@@ -21,11 +21,12 @@ import torch
 from networks import fusion_network, pictures
 from PIL import Image
 
-from isic.artifacts import new_hdf5, record_path, write_record
-from isic.checkpoint import Checkpoint
 from isic.cli import main
 from isic.errors import WriteError
-from isic.models.files import save_network
+from isic.networks.files import save_network
+from isic.provenance.records import record_path, write_record
+from isic.storage.hdf5 import new_hdf5
+from isic.training.checkpoint import Checkpoint
 
 ISIC = [sys.executable, "-m", "isic.cli"]
 MOUNT = ["unshare", "--mount", "sh", "-c"]
@@ -270,7 +271,7 @@ def test_debug_shows_where_an_error_arose(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_defect_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("isic.data.birds.generate", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("isic.data.sources.birds.generate", lambda *_, **__: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["isic", "birds", str(tmp_path / "new")])
     with pytest.raises(ZeroDivisionError):
         main()
@@ -295,7 +296,7 @@ def test_what_the_machine_says_is_one_line(
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("isic.data.birds.generate", fail)
+    monkeypatch.setattr("isic.data.sources.birds.generate", fail)
     assert f"isic: {message}" in outcome(["birds", tmp_path / "new"], monkeypatch, capsys)
 
 
@@ -303,7 +304,7 @@ def test_two_writers_never_share_a_temporary_file(tmp_path: Path):
     """A second process writes and finishes while this one is half done."""
     with new_hdf5(tmp_path / "a.h5", {}) as file:
         file["x"] = np.arange(1000)
-        other = "from isic.artifacts import new_hdf5\nwith new_hdf5('a.h5', {}) as f: f['y'] = 1"
+        other = "from isic.storage.hdf5 import new_hdf5\nwith new_hdf5('a.h5', {}) as f: f['y'] = 1"
         subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True)
         with h5py.File(tmp_path / "a.h5") as found:
             assert list(found) == ["y"]
@@ -314,7 +315,7 @@ def test_two_writers_never_share_a_temporary_file(tmp_path: Path):
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path):
     write = (
-        "import os, signal; from isic.artifacts import atomic\n"
+        "import os, signal; from isic.provenance.records import atomic\n"
         "with atomic('a.csv') as part:\n"
         "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -323,7 +324,11 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path):
     assert left.name.endswith(".part")
     pd.DataFrame({"a": [1]}).to_csv(tmp_path / "b.csv")
     subprocess.run(
-        [sys.executable, "-c", "from isic.artifacts import write_json; write_json(1, 'a.csv')"],
+        [
+            sys.executable,
+            "-c",
+            "from isic.provenance.records import write_json; write_json(1, 'a.csv')",
+        ],
         cwd=tmp_path,
         check=True,
     )

@@ -9,11 +9,11 @@ import pytest
 import torch
 from networks import fusion_network, pictures
 
-from isic.artifacts import strings
 from isic.data.batches import normalised
 from isic.errors import InputError
-from isic.features import fused_maps, write_features
-from isic.models.fusion import FusionNetwork
+from isic.method.features import fused_maps, write_features
+from isic.networks.fusion import FusionNetwork
+from isic.storage.hdf5 import strings
 
 
 @pytest.fixture

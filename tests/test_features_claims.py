@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.data.batches import normalised
-from isic.features import fused_maps, write_features
-from isic.maps import localisation_maps, segmenter
+from isic.localization.maps import localisation_maps, segmenter
+from isic.method.features import fused_maps, write_features
 
 
 def test_feature_maps_are_of_the_whole_image_at_the_side_of_the_crops() -> None:

@@ -12,10 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from isic.boxes import iou
 from isic.cli import main
 from isic.errors import InputError
-from isic.figures import (
+from isic.evaluation.figures import (
     QUANTILES,
     choose,
     groups,
@@ -26,7 +25,8 @@ from isic.figures import (
     similar_classes,
     similarity,
 )
-from isic.similarity import read_similarity
+from isic.localization.boxes import iou
+from isic.method.similarity import read_similarity
 
 SIDE = 32
 CORNERS = ["x0", "y0", "x1", "y1"]

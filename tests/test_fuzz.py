@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as patience
 from hypothesis import strategies as st
 
-from isic.artifacts import write_csv
 from isic.data.index import INDEX_COLUMNS, TRUTH_COLUMNS, read_index, read_truth
 from isic.errors import InputError
-from isic.settings import check, options
+from isic.settings.check import check, options
+from isic.storage.tables import write_csv
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"

@@ -10,8 +10,8 @@ from PIL import ExifTags, Image
 from scipy.io import savemat
 
 from isic.data.image import decode, orientation, turned
-from isic.data.imagenet import GROUND_TRUTH, index_imagenet
 from isic.data.index import classes
+from isic.data.sources.imagenet import GROUND_TRUTH, index_imagenet
 from isic.errors import InputError
 
 TENCH, GOLDFISH = "n01440764", "n01443537"

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from isic.artifacts import write_csv
-from isic.data.cub import index_cub
-from isic.data.folder import index_folder
 from isic.data.index import class_ids, classes, read_index, read_truth
+from isic.data.sources.cub import index_cub
+from isic.data.sources.folder import index_folder
 from isic.errors import InputError
+from isic.storage.tables import write_csv
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CUB = SHARED / "cub103" / "CUB_200_2011"

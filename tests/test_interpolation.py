@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isic.interpolation import upsample
+from isic.localization.interpolation import upsample
 
 
 @pytest.mark.parametrize(("shape", "size"), [((5, 7), (224, 256)), ((28, 28), (9, 13))])

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-LAUNCH = [sys.executable, "-m", "isic.launch"]
+LAUNCH = [sys.executable, "-m", "isic.training.launch"]
 
 
 def launched(count: int, script: str, folder: Path) -> subprocess.CompletedProcess[str]:

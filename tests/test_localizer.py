@@ -14,11 +14,11 @@ from PIL import Image
 from safetensors import safe_open
 
 from isic import InputError, Localization, Localizer
-from isic.boxes import View, boxes_from_maps, from_view
 from isic.data.image import decode_small
-from isic.models.files import load_model, save_model
-from isic.recognizer import best_classes
-from isic.views import whole
+from isic.localization.boxes import View, boxes_from_maps, from_view
+from isic.localization.views import whole
+from isic.method.recognizer import best_classes
+from isic.networks.files import load_model, save_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -207,7 +207,7 @@ def test_the_name_is_found_without_loading_torch() -> None:
     code = "import isic, sys; print('torch' in sys.modules); from isic import Localizer; "
     code += "print('torch' in sys.modules, Localizer.__module__)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["False", "True", "isic.localizer"]
+    assert run.stdout.split() == ["False", "True", "isic.product.localizer"]
     with pytest.raises(AttributeError, match="no attribute 'Localiser'"):
         __import__("isic").Localiser  # noqa: B018
 

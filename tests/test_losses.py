@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isic.losses import icfs_loss, icfs_weights
+from isic.method.icfs import icfs_loss, icfs_weights
 
 
 def triple_sum(x: np.ndarray, labels: list[int], similar: np.ndarray) -> float:

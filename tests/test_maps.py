@@ -9,11 +9,11 @@ from networks import fusion_network, pictures, plain_network
 from PIL import Image
 
 from isic.data.batches import normalised
-from isic.devices import pick_device
-from isic.maps import cam, in_unit, localisation_maps, nmf, segmenter
-from isic.models.fusion import FusionNetwork, logits
-from isic.recognizer import best_classes
-from isic.training import infer
+from isic.localization.maps import cam, in_unit, localisation_maps, nmf, segmenter
+from isic.method.recognizer import best_classes
+from isic.networks.fusion import FusionNetwork, logits
+from isic.training.devices import pick_device
+from isic.training.inference import infer
 
 BILINEAR = Image.Resampling.BILINEAR
 IMAGES = pictures(34, 64)  # two batches

@@ -10,8 +10,8 @@ from networks import SMALL, fusion_network, pictures, plain_network
 from torch import Tensor, nn
 from torchvision import models
 
-from isic.maps import cam, localisation_maps, nmf, segmenter
-from isic.models.fusion import (
+from isic.localization.maps import cam, localisation_maps, nmf, segmenter
+from isic.networks.fusion import (
     FusionNetwork,
     PlainNetwork,
     class_activation_maps,

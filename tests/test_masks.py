@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 
 from isic.errors import InputError
-from isic.features import write_features
-from isic.masks import (
-    BACKGROUND,
-    LEFT_OUT,
-    OBJECT,
-    pseudo_mask,
-    read_masks,
-    write_masks,
-)
+from isic.method.features import write_features
+from isic.method.masks import BACKGROUND, LEFT_OUT, OBJECT, pseudo_mask, read_masks, write_masks
 
 
 def test_three_values() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from isic.errors import InputError
-from isic.features import write_features
-from isic.masks import BACKGROUND, LEFT_OUT, OBJECT, nonempty, pseudo_mask, write_masks
+from isic.method.features import write_features
+from isic.method.masks import BACKGROUND, LEFT_OUT, OBJECT, nonempty, pseudo_mask, write_masks
 
 
 def test_a_mask_lies_on_its_image_corner_on_corner() -> None:

@@ -11,10 +11,10 @@ from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from isic.errors import InputError
-from isic.interpolation import upsample
-from isic.models.backbones import Backbone, parameter_groups
-from isic.models.files import load_network, save_network
-from isic.models.fusion import (
+from isic.localization.interpolation import upsample
+from isic.networks.backbones import Backbone, parameter_groups
+from isic.networks.files import load_network, save_network
+from isic.networks.fusion import (
     Fusion,
     FusionNetwork,
     PlainNetwork,

@@ -8,13 +8,8 @@ import pytest
 from sklearn.decomposition import NMF
 
 from isic.errors import InputError
-from isic.nmf import (
-    class_direction,
-    direction_from_gram,
-    direction_sklearn,
-    gram_matrix,
-)
-from isic.projection import compressed, project
+from isic.method.nmf import class_direction, direction_from_gram, direction_sklearn, gram_matrix
+from isic.method.projection import compressed, project
 
 
 def smooth(rng: np.random.Generator) -> np.ndarray:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isic.boxes import boxes_from_maps
-from isic.objects import Objects, find_objects, pixel_box, pixel_mask
+from isic.localization.boxes import boxes_from_maps
+from isic.localization.objects import Objects, find_objects, pixel_box, pixel_mask
 
 SIDE = 65  # maps of 9 positions, 8 pixels apart
 

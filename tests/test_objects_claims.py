@@ -4,7 +4,7 @@ own side, so that each value can be read off."""
 import numpy as np
 import pytest
 
-from isic.objects import Objects, find_objects, pixel_mask
+from isic.localization.objects import Objects, find_objects, pixel_mask
 
 
 def find(map_: np.ndarray, **options) -> Objects:

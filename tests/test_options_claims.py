@@ -395,8 +395,8 @@ def test_several_gpus_train_together_and_apply_alone(command: Find) -> None:
         ("classifier", f"own/{BASE.format(3)}/classifier.safetensors", False),
     ):
         words = command(stage, path).words
-        assert (words[:4] == ["python", "-m", "isic.launch", "2"]) == together, path
-        assert ("isic.launch" in words) == together
+        assert (words[:4] == ["python", "-m", "isic.training.launch", "2"]) == together, path
+        assert ("isic.training.launch" in words) == together
 
 
 def test_the_model_is_of_the_first_seed_and_has_the_segmenters_cut(command: Find) -> None:

@@ -10,11 +10,11 @@ from PIL import Image
 
 from isic.data import pack as pack_module
 from isic.data.encoded import Encoded, ahead
-from isic.data.folder import index_folder
 from isic.data.image import decode
 from isic.data.pack import join_shards, load_images, pack, pack_shard
+from isic.data.shards import shard
+from isic.data.sources.folder import index_folder
 from isic.errors import InputError
-from isic.shards import shard
 
 RED, BLUE, WHITE = [255, 0, 0], [0, 0, 255], [255, 255, 255]
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from isic.paired import outcomes_text, paired_difference, read_outcomes
+from isic.evaluation.statistics import outcomes_text, paired_difference, read_outcomes
 
 
 def outcomes(share, seeds=1, images=300, seed=0):

@@ -16,9 +16,10 @@ from odd_images import BROKEN, BROKEN_NAMES, READ, SIZES, H, W, write_all
 from PIL import Image
 from test_cli import Run
 
-from isic import InputError, predictions
+from isic import InputError
 from isic.cli import main
-from isic.predictions import (
+from isic.product import predictions
+from isic.product.predictions import (
     common_root,
     find_images,
     names_for,

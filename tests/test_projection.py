@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isic.errors import InputError
-from isic.projection import compressed, project, read_directions
+from isic.method.projection import compressed, project, read_directions
 
 
 def test_project_is_a_sum_over_channels() -> None:

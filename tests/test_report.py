@@ -19,7 +19,7 @@ from workflows import ARM, Workflow
 
 from isic.cli import main
 from isic.errors import InputError
-from isic.report import (
+from isic.evaluation.report import (
     beaten,
     counts,
     lines_after,
@@ -30,7 +30,7 @@ from isic.report import (
     summarize,
     times,
 )
-from isic.tables import OF_ICFS, SPREAD, TO_BASE
+from isic.evaluation.tables import OF_ICFS, SPREAD, TO_BASE
 
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n"
 INDEX = "image_id,split,class,width,height,digest\n"

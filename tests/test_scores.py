@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from isic.errors import InputError
-from isic.scores import (
+from isic.evaluation.scores import (
     NOTHING,
     TRIVIAL,
     Truth,

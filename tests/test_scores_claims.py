@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from isic.scores import Truth, hits, max_box_acc, pxap, score, score_trivial, trivial_boxes
+from isic.evaluation.scores import (
+    Truth,
+    hits,
+    max_box_acc,
+    pxap,
+    score,
+    score_trivial,
+    trivial_boxes,
+)
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 

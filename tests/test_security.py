@@ -18,9 +18,9 @@ import torch
 from networks import SMALL, pictures
 from test_bad_input import Evil, png
 
-from isic.checkpoint import Checkpoint
 from isic.data.image import read
 from isic.errors import InputError
+from isic.training.checkpoint import Checkpoint
 
 PACKAGE = Path(__file__).parents[1] / "isic"
 FORBIDDEN = {
@@ -70,9 +70,9 @@ def test_nothing_listens_on_a_network(processes: int, tmp_path: Path):
     np.save(tmp_path / "images.npy", pictures(8, 64))
     script = f"""
 import numpy as np, torch
-from isic.models.fusion import FusionNetwork
-from isic.classifier import train_classifier
-from isic.distributed import together
+from isic.networks.fusion import FusionNetwork
+from isic.method.classifier import train_classifier
+from isic.training.process_group import together
 import psutil
 images = np.load({str(tmp_path / "images.npy")!r})
 def log(*_):
@@ -84,7 +84,7 @@ with together():
         crop=64, learning_rate=0.01, backbone_learning_rate=0.01, momentum=0.9, weight_decay=0.0,
         precision="float32", seed=0, log=log)
 """
-    launch = [] if processes == 1 else [sys.executable, "-m", "isic.launch", "2"]
+    launch = [] if processes == 1 else [sys.executable, "-m", "isic.training.launch", "2"]
     done = subprocess.run([*launch, sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     looked = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("looked:")]

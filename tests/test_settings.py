@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from isic.errors import InputError
-from isic.settings import check, merge, named_weights, options, portable, torchvision_names
+from isic.settings.check import check, merge, named_weights, options, portable, torchvision_names
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
@@ -169,7 +169,10 @@ def test_torchvisions_names_are_read_rightly():
 
 
 def test_settings_load_nothing_heavy():
-    program = "import sys, isic.settings, isic.code; print({'torch', 'numpy'} & set(sys.modules))"
+    program = (
+        "import sys, isic.settings.check, isic.provenance.digests, isic.storage.locks;"
+        "print({'torch', 'numpy', 'h5py', 'pandas'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isic.shards import shard
+from isic.data.shards import shard
 
 
 @given(n=st.integers(1, 300), count=st.integers(1, 40))

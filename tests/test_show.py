@@ -10,11 +10,11 @@ import h5py
 import pytest
 from workflows import ARM, Workflow
 
-from isic.artifacts import record_path
 from isic.cli import main
-from isic.code import code_digest
 from isic.errors import InputError
-from isic.show import PARTS, read_provenance, report
+from isic.provenance.digests import code_digest
+from isic.provenance.records import record_path
+from isic.provenance.show import PARTS, read_provenance, report
 
 
 def test_every_artifact_of_a_run_tells_how_it_was_made(
@@ -58,7 +58,7 @@ def test_what_is_shown(
 def test_changes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["isic", "birds", "source", "--size", "64"])
-    monkeypatch.setattr("isic.data.birds.generate", generate_two)
+    monkeypatch.setattr("isic.data.sources.birds.generate", generate_two)
     for arguments in (["birds", "source"], ["index", "source", "index.csv", "truth.csv"]):
         monkeypatch.setattr(sys, "argv", ["isic", *arguments])
         with pytest.raises(SystemExit) as ended:

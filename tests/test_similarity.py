@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from isic.similarity import class_vectors, similar_classes, similarity_matrix
+from isic.method.similarity import class_vectors, similar_classes, similarity_matrix
 
 
 def plainly(vectors: np.ndarray, labels: np.ndarray, dimensions: int) -> np.ndarray:

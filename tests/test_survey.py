@@ -17,9 +17,8 @@ from PIL import Image
 
 from isic import InputError
 from isic.cli import main
-from isic.data.folder import index_folder
-from isic.settings import check, merge
-from isic.survey import (
+from isic.data.sources.folder import index_folder
+from isic.product.survey import (
     LISTED,
     STORED,
     TAKEN,
@@ -30,6 +29,7 @@ from isic.survey import (
     settings_file,
     survey,
 )
+from isic.settings.check import check, merge
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "schemas/config.schema.yaml"

@@ -9,8 +9,8 @@ import pytest
 
 from isic.cli import main
 from isic.errors import InputError
-from isic.paired import paired_difference
-from isic.tables import (
+from isic.evaluation.statistics import paired_difference
+from isic.evaluation.tables import (
     ABLATION_ROWS,
     COLUMNS,
     FIGURES,

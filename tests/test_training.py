@@ -12,16 +12,17 @@ from networks import SMALL
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isic import training
-from isic.checkpoint import Checkpoint
-from isic.classifier import collapse, train_classifier
 from isic.data.batches import MEAN, STD, shuffled
 from isic.data.encoded import Encoded
 from isic.errors import InputError
-from isic.models.fusion import FusionNetwork, PlainNetwork
-from isic.recognizer import train_recognizer
-from isic.segmenter import segmentation_loss, train_segmenter
-from isic.training import infer, train
+from isic.method.classifier import collapse, train_classifier
+from isic.method.recognizer import train_recognizer
+from isic.method.segmenter import segmentation_loss, train_segmenter
+from isic.networks.fusion import FusionNetwork, PlainNetwork
+from isic.training import loop as training
+from isic.training.checkpoint import Checkpoint
+from isic.training.inference import infer
+from isic.training.loop import train
 
 SETTINGS = {
     "crop": 32,
@@ -141,7 +142,7 @@ def test_a_long_epoch_says_how_far_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(0, 40)  # seconds a step
-    monkeypatch.setattr("isic.training.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("isic.training.loop.time.perf_counter", lambda: float(next(clock)))
 
     def losses(_model: nn.Module, x: Tensor, *_) -> dict[str, Tensor]:
         return {"loss": 0 * x.sum() + 1.0 + 0 * network(x).sum()}

@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from isic.data.batches import shuffled
 from isic.errors import InputError
-from isic.segmenter import segmentation_loss, train_segmenter
-from isic.training import infer, train
+from isic.method.segmenter import segmentation_loss, train_segmenter
+from isic.training.inference import infer
+from isic.training.loop import train
 
 SETTINGS = {
     "crop": 12,

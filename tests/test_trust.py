@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from isic import InputError
-from isic.artifacts import write_csv
 from isic.cli import main
-from isic.figures import FEWEST, save
-from isic.figures import risk_coverage as draw
-from isic.trust import (
+from isic.evaluation.figures import FEWEST, save
+from isic.evaluation.figures import risk_coverage as draw
+from isic.evaluation.trust import (
     UNLIKE,
     class_table,
     confidence_and_hits,
@@ -24,6 +23,7 @@ from isic.trust import (
     risk_coverage,
     sharpness,
 )
+from isic.storage.tables import write_csv
 
 
 def test_a_mask_is_sharp_as_far_as_nothing_is_left_out() -> None:

@@ -118,7 +118,7 @@ def test_two_processes_train_one_network(workflow: Workflow):
         f"results/birds/{network}/classifier.safetensors", changes={"birds": {"gpus": 2}}
     )
     assert done.returncode == 0, done.stdout
-    assert "python -m isic.launch 2 isic classifier" in done.stdout
+    assert "python -m isic.training.launch 2 isic classifier" in done.stdout
     log = (folder / "logs" / network / "classifier.log").read_text(encoding="utf-8")
     assert len(re.findall(r"^epoch 2/2: loss", log, re.M)) == 1
     assert len(pd.read_csv(folder / network / "curves.csv")) == 2

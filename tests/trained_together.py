@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from networks import SMALL
 
-from isic import training
-from isic.checkpoint import Checkpoint
-from isic.classifier import train_classifier
 from isic.data.batches import normalised
-from isic.distributed import rank, together
-from isic.models.fusion import FusionNetwork
-from isic.segmenter import train_segmenter
+from isic.method.classifier import train_classifier
+from isic.method.segmenter import train_segmenter
+from isic.networks.fusion import FusionNetwork
+from isic.process import rank
+from isic.training import loop as training
+from isic.training.checkpoint import Checkpoint
+from isic.training.process_group import together
 
 SETTINGS = {
     "epochs": 3,

@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from isic.artifacts import read_csv
 from isic.data.image import ordered_map, read
-from isic.data.listing import SPLITS
+from isic.data.sources.listing import SPLITS
 from isic.errors import InputError
+from isic.storage.tables import read_csv
 
 INDEX_COLUMNS = ("image_id", "split", "class", "width", "height", "digest")
 TRUTH_COLUMNS = ("image_id", "x0", "y0", "x1", "y1")

@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from isic.artifacts import IMAGES, JOINED, JPEGS, check_layout, new_hdf5, open_hdf5, strings
 from isic.data.encoded import Encoded
 from isic.data.image import ordered_map, read
 from isic.errors import InputError
+from isic.storage.hdf5 import check_layout, new_hdf5, open_hdf5, strings
+from isic.storage.layouts import IMAGES, JOINED, JPEGS
 
 BLOCK_BYTES = 32 * 2**20
 QUALITY = 90  # of the store's JPEGs: 40 dB, 18 KB an image at 256² (docs/imagenet.md)
@@ -48,7 +49,7 @@ def pack(
         output: path of the HDF5 file.
         resize: R, pixels.
         workers: threads; the bytes written do not depend on it.
-        attributes: further attributes of the file, such as `isic.artifacts.provenance`.
+        attributes: further attributes of the file, such as `isic.provenance.records.provenance`.
 
     Raises:
         InputError: an image cannot be read, or is not the one that was indexed.

@@ -1,0 +1,70 @@
+"""isic maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isic.commands.arguments import Crop, Images, Index, Output, Precision
+from isic.commands.running import made_of
+from isic.errors import InputError
+
+
+def maps(
+    index: Index,
+    images: Images,
+    network: Annotated[Path, typer.Argument(help="Classifier, recognizer or segmenter.")],
+    output: Output,
+    kind: Annotated[str, typer.Option(help="cam, nmf or segmenter.")],
+    directions: Annotated[
+        list[Path] | None, typer.Option(help="For nmf: a shard of directions; repeat for each.")
+    ] = None,
+    crop: Crop = 224,
+    precision: Precision = "float32",
+) -> None:
+    """Localisation maps of the test images, whole and centre crop.
+
+    Units: a plain network's CAM is a share of the map's own maximum, a fused network's CAM a
+    multiple of the map's own mean, NMF a multiple of the mean of the class's training maps, the
+    segmenter's a probability.
+    """
+    import numpy as np
+
+    from isic.data.index import class_ids, classes, evaluated, read_index
+    from isic.data.pack import load_images
+    from isic.localization.maps import cam, in_unit, localisation_maps, nmf
+    from isic.localization.maps import segmenter as segmenter_maps
+    from isic.method.projection import read_directions
+    from isic.networks.files import load_network
+    from isic.networks.fusion import FusionNetwork
+    from isic.storage.hdf5 import new_hdf5
+
+    if kind not in ("cam", "nmf", "segmenter"):
+        raise InputError(f"--kind {kind}: must be cam, nmf or segmenter.")
+    table = read_index(index)
+    chosen = evaluated(table)
+    pixels, labels = load_images(images, table, chosen), class_ids(table)[chosen]
+    outputs = 1 if kind == "segmenter" else len(classes(table))
+    model, _ = load_network(network, outputs=outputs, fused=kind != "cam")
+    unit = None
+    if kind == "cam":
+        function = cam(model, labels)
+        unit = "mean" if isinstance(model, FusionNetwork) else "maximum"
+    elif kind == "nmf":
+        function = nmf(model, *read_directions(directions or [], outputs), labels)
+    else:
+        function = segmenter_maps(model)
+    units = {"cam": f"the map's {unit}", "nmf": "mean of the class's maps", "segmenter": "sigmoid"}
+    attributes: dict[str, object] = dict(made_of())
+    attributes |= {"resize": pixels.shape[1], "crop": crop, "units": units[kind], "kind": kind}
+    attributes |= {"relative": kind != "segmenter", "axes": "image, y, x"}
+    with new_hdf5(output, attributes) as file:
+        file["image_id"] = table["image_id"].to_numpy()[chosen].astype(object)
+        for view in ("full", "crop"):
+            values = localisation_maps(
+                model, pixels, function, side=crop, view=view, precision=precision
+            )
+            values = in_unit(values, unit) if unit else values
+            file[view] = values.clip(max=np.finfo(np.float16).max).astype(np.float16)

@@ -1,0 +1,46 @@
+"""isic export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isic.errors import InputError
+
+
+def export(
+    format: Annotated[
+        str, typer.Argument(help="coco, voc or yolo: of predictions; onnx: of a model.")
+    ],
+    source: Annotated[Path, typer.Argument(help="Folder that predict wrote, or the model.")],
+    output: Annotated[
+        Path, typer.Argument(writable=True, help="File (coco, onnx) or new folder (voc, yolo).")
+    ],
+    masks: Annotated[bool, typer.Option(help="coco: with masks, as RLE.")] = True,
+) -> None:
+    """Write predictions as COCO, Pascal VOC or YOLO, or a model as ONNX.
+
+    coco: one JSON file, boxes and RLE masks. voc: Annotations/*.xml. yolo: labels/*.txt, links to
+    the images and data.yaml. CSV is what predict itself writes. onnx: the segmenter, images of any
+    number and size in, its map out, checked against torch.
+    """
+    if format not in ("coco", "voc", "yolo", "onnx"):
+        raise InputError(f"{format}: is no format of isic export: coco, voc, yolo or onnx.")
+    if format == "onnx":
+        from isic.networks.files import load_model
+        from isic.product.onnx import export_onnx
+
+        difference = export_onnx(load_model(source), output)
+        print(f"written: {output}, at most {difference:.1e} from torch")
+        return
+    from isic.product.exports import write_coco, write_voc, write_yolo
+    from isic.product.predictions import read_predictions
+
+    predictions = read_predictions(source)
+    if format == "coco":
+        write_coco(predictions, output, masks)
+    else:
+        {"voc": write_voc, "yolo": write_yolo}[format](predictions, output)
+    print(f"written: {output}, {len(predictions.images)} images, {len(predictions.boxes)} objects")

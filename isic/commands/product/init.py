@@ -1,0 +1,67 @@
+"""isic init."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isic.errors import InputError
+
+
+def init(
+    root: Annotated[Path, typer.Argument(help="Folder of class folders: CLASS/*.jpg.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(writable=True, help="Settings file to write. [default: FOLDER.yaml]"),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="torchvision's name. [default: resnet50, without a GPU mobilenet_v2]"),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="torchvision's name or a file. [default: the backbone's, ImageNet]"),
+    ] = None,
+) -> None:
+    """Look at a folder of labelled images, and write settings for it.
+
+    The classes are its folders, all images for training, or those of its folders train and test.
+    Boxes are not needed; a boxes.csv serves for scoring. Nothing in the folder is changed.
+    """
+    import torch
+
+    from isic.data.sources.folder import index_folder
+    from isic.product.survey import dataset_name, pretrained, report, settings_file, survey
+    from isic.settings.check import network_conflicts
+    from isic.storage.files import atomic
+
+    if set("{}") & set(str(root)):
+        raise InputError(f"{root}: Snakemake takes braces for wildcards. Rename the folder.")
+    if str(root).startswith("-"):
+        raise InputError(f"{root}: begins with a dash, as options do. Rename the folder.")
+    name = dataset_name(root)
+    output = output or Path(f"{name}.yaml")
+    if output.exists():
+        raise InputError(f"{output}: is there already. Delete it, or name another with --output.")
+    table, boxes, skipped = index_folder(root, "skip", workers=os.cpu_count() or 1)
+    found = survey(root, table, len(boxes), skipped)
+    gpu = torch.cuda.is_available()
+    backbone = backbone or ("resnet50" if gpu else "mobilenet_v2")
+    weights = weights or pretrained(backbone)
+    for problem in network_conflicts({"backbone": backbone, "weights": weights}):
+        raise InputError(problem)
+    with atomic(output) as part:
+        part.write_text(settings_file(found, name, gpu, backbone, weights), encoding="utf-8")
+    print("\n".join(report(found)))
+    snakemake = f"snakemake --cores {os.cpu_count()} results/{name}"
+    print(
+        f"\nwritten: {output}\n\n"
+        "Next, in the folder of the Snakefile: train, and localise the objects of every image,\n"
+        f"  {snakemake}/predictions/boxes.csv --configfile {shlex.quote(str(output))}\n"
+        "or only as far as the pseudo-masks, to look at them before the segmenter is trained:\n"
+        f"  {snakemake}/check.html --configfile {shlex.quote(str(output))}"
+    )

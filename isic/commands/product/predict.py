@@ -1,0 +1,85 @@
+"""isic predict."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isic.commands.running import made_of
+from isic.errors import InputError
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="results/DATASET/model.safetensors.")],
+    images: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
+    output: Annotated[Path, typer.Option(writable=True, help="Folder to write.")] = Path(
+        "predictions"
+    ),
+    all_objects: Annotated[
+        bool, typer.Option("--all-objects", help="Every object, not only the largest.")
+    ] = False,
+    min_area: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Least area of an object, share of the image. [default: 0.01 with --all-objects]",
+        ),
+    ] = None,
+    masks: Annotated[bool, typer.Option(help="Write masks as PNG.")] = True,
+    overlays: Annotated[bool, typer.Option(help="Write images with boxes drawn on them.")] = True,
+    classes: Annotated[bool, typer.Option(help="Name each image's class.")] = True,
+    index: Annotated[
+        Path | None,
+        typer.Option(help="index.csv: only its images, which lie below IMAGES, a folder; "
+                     "their labels are the classes."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Put boxes and masks on the objects in new images.
+
+    Writes boxes.csv (a row an object: box in pixels of the upright image, x1 and y1 exclusive, and
+    its confidence), images.csv (a row an image), masks/, overlays/. JPEG, PNG, WebP, TIFF, BMP,
+    GIF and PPM of any size, mode and orientation are read. A file that cannot be read is reported,
+    the rest goes on, and the exit status is 3.
+    """
+    from isic.data.index import read_index
+    from isic.product.localizer import Localizer
+    from isic.product.predictions import Asked, common_root, find_images, predict
+
+    problems: dict[str, str] = {}
+    labels = None
+    if index is not None:
+        if len(images) != 1 or not Path(images[0]).is_dir():
+            raise InputError("predict --index: IMAGES is the one folder that the index is of.")
+        table = read_index(index)
+        root, ids, labels = Path(images[0]), list(table["image_id"]), list(table["class"])
+    else:
+        files, problems = find_images(images)
+        if not files:
+            what, reason = next(iter(problems.items()))
+            raise InputError(f"{what}: {reason}. Name image files, folders or globs.")
+        root = common_root(files)
+        ids = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
+    if min_area is None:  # of every image one box, however small the object
+        min_area = 0.01 if all_objects else 0.0
+    asked = Asked(all_objects, min_area, masks, overlays, classes)
+    localizer = Localizer.load(model)
+    found = predict(
+        localizer, root, ids, output, asked, problems=problems, labels=labels, metadata=made_of()
+    )
+    bad = found[found["problem"].notna()]
+    seen = found[found["problem"].isna()]
+    nothing = seen[seen["objects"] == 0]
+    for name, reason in problems.items():
+        print(f"isic: {name}: {reason}", file=sys.stderr)
+    print(
+        f"{seen['objects'].sum()} objects in {len(seen)} images"
+        f"{f', nothing in {len(nothing)} of them' if len(nothing) else ''}: {output / 'boxes.csv'}"
+    )
+    if len(bad):
+        print(f"isic: {len(bad)} could not be read: {output / 'images.csv'}", file=sys.stderr)
+        raise typer.Exit(3)

@@ -1,0 +1,21 @@
+"""isic show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def show(
+    file: Annotated[Path, typer.Argument(help="A file that isic wrote.")],
+) -> None:
+    """Tell by which command, settings, code, versions and inputs a file was made.
+
+    And whether the file, the code, the versions and the inputs, as far as they are here, are still
+    the same.
+    """
+    from isic.provenance.show import report
+
+    print("\n".join(report(file)))

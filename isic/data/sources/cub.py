@@ -1,0 +1,130 @@
+"""CUB-200-2011 in the layout of its official archive."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from isic.data.index import check_classes, check_unreadable, measure_images, truth_table
+from isic.data.sources.listing import CUB_FILES, CUB_FOLDER, cub_base
+from isic.errors import InputError
+
+REMEDY = "Unpack CUB_200_2011.tgz there once more."
+
+
+def index_cub(
+    root: str | os.PathLike[str],
+    unreadable: str = "error",
+    workers: int = 2,
+    *,
+    trainable: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Index CUB-200-2011, decoding every image once.
+
+    Args:
+        root: the folder CUB_200_2011, or its parent.
+        unreadable: `error`, or `skip` to leave out images that cannot be decoded.
+        workers: threads; the result does not depend on it.
+        trainable: refuse a class without a training image; False for a set to evaluate on only.
+
+    Returns:
+        index: columns image_id, split, class, width, height, digest; sorted by split (train
+            first), number of the class, image_id.
+        truth: columns image_id, x0, y0, x1, y1; original pixels, x1 and y1 exclusive.
+        skipped: ids of the images left out.
+
+    Raises:
+        InputError: see the messages; each names the file and the remedy.
+    """
+    root = Path(root)
+    check_unreadable(unreadable)
+    base = cub_base(root)
+    absent = [name for name in CUB_FILES if not (base / name).is_file()]
+    if absent:
+        raise InputError(
+            f"{base}: no {', '.join(absent)}. Set root to the folder {CUB_FOLDER} of the "
+            "official archive CUB_200_2011.tgz, or to its parent."
+        )
+    files, labels, splits, boxes, names = (_read(base / name) for name in CUB_FILES)
+    for name, table in zip(CUB_FILES[1:4], (labels, splits, boxes), strict=True):
+        if differing := set(files).symmetric_difference(table):
+            raise InputError(
+                f"{base / name}: image {min(differing)} stands in only one of it and images.txt "
+                f"({len(differing)} such images). {REMEDY}"
+            )
+    if unknown := [(image, label) for image, label in labels.items() if label not in names]:
+        image, label = unknown[0]
+        raise InputError(
+            f"{base / CUB_FILES[1]}: image {image} has class {label}, "
+            f"which is not in classes.txt. {REMEDY}"
+        )
+    if wrong := [image for image, split in splits.items() if split not in ("0", "1")]:
+        raise InputError(f"{base / CUB_FILES[2]}: image {wrong[0]} is neither 0 nor 1. {REMEDY}")
+
+    prefix = (base / "images").relative_to(root)
+    ids = {image: (prefix / path).as_posix() for image, path in files.items()}
+    lost = [image_id for image_id in ids.values() if not (root / image_id).is_file()]
+    if lost:
+        raise InputError(f"{root / lost[0]}: image is missing ({len(lost)} such). {REMEDY}")
+    listing = pd.DataFrame(
+        [
+            (ids[image], "train" if splits[image] == "1" else "test", names[labels[image]], image)
+            for image in files
+        ],
+        columns=["image_id", "split", "class", "image"],
+    )
+    number = listing["image"].map(lambda image: int(labels[image]))
+    listing = (
+        listing.assign(test=listing["split"] == "test", number=number)
+        .sort_values(["test", "number", "image_id"], ignore_index=True)
+        .loc[:, ["image_id", "split", "class"]]
+    )
+    expected = [names[label] for label in sorted(names, key=int)]  # also those without an image
+    if trainable:
+        check_classes(root, listing, expected)
+    corners = _corners(base / CUB_FILES[3], boxes)
+    index, skipped = measure_images(root, listing, unreadable, workers)
+    if trainable:
+        check_classes(root, index, expected)
+    keys = list(boxes)
+    truth = truth_table(
+        index,
+        [ids[image] for image in keys],
+        corners,
+        lambda i: f"{base / CUB_FILES[3]}, image {keys[i]}",
+    )
+    return index, truth, skipped
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Lines `NUMBER TEXT` of a file as a dictionary."""
+    table: dict[str, str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not text in UTF-8. {REMEDY}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        key, _, text = line.strip().partition(" ")
+        if not key.isdecimal() or not text or key in table:
+            raise InputError(f"{path}, line {number}: expected a new number, then text. {REMEDY}")
+        table[key] = text.strip()
+    return table
+
+
+def _corners(path: Path, boxes: dict[str, str]) -> np.ndarray:
+    """Boxes `x y width height` as float64 (n, 4) x0, y0, x1, y1 (exclusive)."""
+    corners = np.empty((len(boxes), 4))
+    for row, (image, text) in enumerate(boxes.items()):
+        try:
+            x, y, width, height = map(float, text.split())
+        except ValueError as error:
+            raise InputError(
+                f"{path}: image {image} has no x, y, width, height. {REMEDY}"
+            ) from error
+        corners[row] = x, y, x + width, y + height
+    return corners

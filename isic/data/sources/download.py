@@ -1,0 +1,268 @@
+"""Archives and weights from the network: checked, resumed, and never half there."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import http.client
+import lzma
+import os
+import re
+import ssl
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from isic.errors import InputError
+from isic.storage.files import new_folder
+
+CHECKSUM = re.compile("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|sha256-prefix:[0-9a-f]{8,63}")
+CHUNK = 2**18
+NETWORK = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+    ssl.SSLError,
+)
+
+
+def fetch(
+    url: str,
+    output: str | os.PathLike[str],
+    checksum: str,
+    *,
+    attempts: int = 4,
+    timeout: float = 30.0,
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
+    """Download a file, and move it into place only when its checksum is right.
+
+    What has arrived is kept as `.NAME.part` and resumed, now or by the next run, where the server
+    can. A file that is in place already, by hand say, is checked and left alone.
+
+    Args:
+        url: http or https.
+        output: path of the file.
+        checksum: `sha256:HEX`, `md5:HEX`, or `sha256-prefix:HEX` with 8 digits or more.
+        attempts: how often to try before giving up; waits 1, 2, 4, … s in between.
+        timeout: seconds without a byte after which a connection counts as broken.
+        sleep: what waits.
+
+    Raises:
+        InputError: wrong checksum, unreachable network, or no room; says where to put the file by
+            hand and which checksum it must have.
+    """
+    check_checksum(checksum)
+    if not re.match(r"https?://[^/]", url):
+        raise InputError(f"url: {url!r} is no http or https address.")
+    output = Path(output)
+    by_hand = f"Put the file at {output} by hand; its checksum must be {checksum}."
+    if output.exists():
+        if has_checksum(output, checksum):
+            return
+        raise InputError(f"{output}: has not the checksum {checksum}. Delete it, or replace it.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(f".{output.name}.part")
+    reason = ""
+    for attempt in range(attempts):
+        if attempt:
+            sleep(2.0 ** (attempt - 1))
+        try:
+            resumed = _transfer(url, part, timeout)
+        except urllib.error.HTTPError as error:
+            reason = f"the server answers {error.code} {error.reason}"
+            if error.code < 500 and error.code not in (408, 429):
+                break
+            continue
+        except NETWORK as error:
+            reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
+            continue
+        except OSError as error:
+            raise InputError(f"{part}: cannot be written ({error.strerror}). {by_hand}") from error
+        if has_checksum(part, checksum):
+            part.replace(output)
+            return
+        part.unlink()
+        reason = "what arrived has another checksum"
+        if not resumed:  # a file that changed on the server between two parts deserves a fresh try
+            break
+    raise InputError(f"{url}: cannot be downloaded ({reason}). {by_hand}")
+
+
+def check_checksum(checksum: str) -> None:
+    """Raise InputError unless `checksum` has one of the forms that `fetch` knows."""
+    if not CHECKSUM.fullmatch(checksum):
+        raise InputError(
+            f"checksum: {checksum!r} is neither sha256:HEX (64 lower-case digits), md5:HEX (32) "
+            "nor sha256-prefix:HEX (8 or more)."
+        )
+
+
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Whether the bytes of a file have the checksum."""
+    kind, digits = checksum.split(":")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, kind.removesuffix("-prefix")).hexdigest()
+    return found.startswith(digits)
+
+
+def _transfer(url: str, part: Path, timeout: float) -> bool:
+    """Bring `part` to the end of the file; returns whether it had begun before."""
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "isic"} | ({"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=timeout
+        )
+    except urllib.error.HTTPError as error:
+        if error.code != 416 or not start:
+            raise
+        if error.headers.get("Content-Range") == f"bytes */{start}":
+            return True  # there is nothing left to fetch
+        part.unlink()
+        return _transfer(url, part, timeout)
+    with response:
+        resumed = response.status == 206
+        if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            part.unlink()
+            raise ConnectionError("the server sent another range than asked for")
+        start = start if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = None if length is None else start + int(length)
+        bar = tqdm(
+            desc=part.name[1:-5],
+            total=total,
+            initial=start,
+            unit="B",
+            unit_scale=True,
+            mininterval=1.0,
+        )
+        with bar, part.open("ab" if resumed else "wb") as file:
+            received = start
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                received += len(chunk)
+                bar.update(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and received < total:
+        raise ConnectionError(f"the connection broke off after {received} of {total} bytes")
+    return resumed
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """tarfile takes a damaged or missing header for the end of the archive; here it is an error."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"{error} before the end of the archive") from error
+
+
+def unpack(archive: str | os.PathLike[str], output_dir: str | os.PathLike[str]) -> None:
+    """Unpack a tar (plain, gz, bz2, xz) or zip archive: all of it, or nothing.
+
+    Args:
+        archive: path of the archive.
+        output_dir: folder that will hold the archive's members; must be new or empty.
+
+    Raises:
+        InputError: the archive is missing, damaged, truncated, or has members that point out of
+            the folder; or the folder holds something.
+    """
+    archive, output_dir = Path(archive), Path(output_dir)
+    if not archive.is_file():
+        raise InputError(f"{archive}: no such file. Fetch the archive, or put it there by hand.")
+    try:
+        with new_folder(output_dir) as part:
+            (_unzip if zipfile.is_zipfile(archive) else _untar)(archive, part)
+    except tarfile.FilterError as error:
+        raise InputError(_points_out(archive, error.tarinfo.name)) from error
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        OSError,
+        RuntimeError,  # an encrypted zip
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{archive}: cannot be unpacked ({reason}). If it is damaged, delete it and fetch it "
+            "again."
+        ) from error
+
+
+def _points_out(archive: Path, member: str) -> str:
+    return f"{archive}: its member {member!r} points out of the folder. Use another archive."
+
+
+def _check_member(archive: Path, name: str) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(_points_out(archive, name))
+
+
+def _untar(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive, tarinfo=_StrictTarInfo) as tar:
+        for member in tqdm(tar, desc=archive.name, unit=" files", mininterval=1.0):
+            _check_member(archive, member.name)
+            tar.extract(member, folder, filter="data")
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for member in tqdm(file.infolist(), desc=archive.name, unit=" files", mininterval=1.0):
+            _check_member(archive, member.filename)
+            file.extract(member, folder)
+
+
+def weights(
+    name: str, output: str | os.PathLike[str], *, sleep: Callable[[float], object] = time.sleep
+) -> None:
+    """Download the state dict of torchvision's weights `name`, checked by the digits in its name.
+
+    Args:
+        name: as torchvision writes it, e.g. `ResNet50_Weights.IMAGENET1K_V1`.
+        output: path of the file.
+        sleep: see `fetch`.
+
+    Raises:
+        InputError: no such weights (near names are listed); or as `fetch`.
+    """
+    url = weights_url(name)
+    digits = re.search(r"[-_]([0-9a-f]{8,63})\.pth$", url)
+    if not digits:
+        raise InputError(f"weights: {name} are published without a checksum. Give a file instead.")
+    fetch(url, output, f"sha256-prefix:{digits[1]}", sleep=sleep)
+
+
+def weights_url(name: str) -> str:
+    """Address of torchvision's weights `name`; InputError with near names if there are none."""
+    from torchvision import models
+
+    try:
+        return models.get_weight(name).url
+    except (ValueError, KeyError):
+        known = {
+            f"{type(weight).__name__}.{weight.name}"
+            for model in models.list_models()
+            for weight in models.get_model_weights(model)
+        }
+    names = {other.lower(): other for other in sorted(known)}
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
+    hint = ", ".join(names[other] for other in near) or "ResNet50_Weights.IMAGENET1K_V1"
+    raise InputError(f"weights: torchvision has no {name!r}. Set one of its names, such as {hint}.")

@@ -1,0 +1,108 @@
+"""Localisation maps of images: CAM (Eq. 7), NMF (Section 3.5) and the segmenter's (3.6).
+
+Each image is seen twice, at the side of the training's crops: whole, for boxes in its own pixels,
+and as its centre crop, the view of the paper's test (Section 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isic.data.encoded import Encoded
+from isic.errors import InputError
+from isic.localization.views import whole
+from isic.networks.fusion import FusionNetwork, PlainNetwork, class_activation_maps
+from isic.training.devices import pick_device
+from isic.training.inference import infer
+
+MapFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def cam(network: FusionNetwork | PlainNetwork, labels: np.ndarray) -> MapFunction:
+    """CAM of each image's class (Eq. 7), from the fused map or from the last stage.
+
+    Args:
+        labels: (n,) int64, the class whose map is wanted, image by image.
+    """
+    classes = torch.tensor(labels).to(pick_device())
+
+    def maps(x: Tensor, rows: Tensor) -> Tensor:
+        return class_activation_maps(network.features(x), network.head, classes[rows])
+
+    return maps
+
+
+def nmf(
+    network: FusionNetwork, directions: np.ndarray, compress: float, labels: np.ndarray
+) -> MapFunction:
+    """M = F·θ2ᵀ with the direction of each image's class; 1 is the mean of the class's maps.
+
+    Args:
+        directions: (C, N) float, ≥ 0.
+        compress: the exponent under which the directions were found.
+        labels: (n,) int64.
+
+    Raises:
+        InputError: the network's maps have another number of channels.
+    """
+    if directions.shape[1] != network.head.in_channels:
+        raise InputError(
+            f"directions of {directions.shape[1]} channels do not fit a network of "
+            f"{network.head.in_channels}: give those that were made with it."
+        )
+    chosen = torch.from_numpy(directions[labels]).float().to(pick_device())
+
+    def maps(x: Tensor, rows: Tensor) -> Tensor:
+        fused = network.features(x).float() ** compress
+        return (fused * chosen[rows][:, :, None, None]).sum(dim=1)
+
+    return maps
+
+
+def segmenter(network: FusionNetwork) -> MapFunction:
+    """The segmenter's sigmoid maps; no class is needed."""
+
+    def maps(x: Tensor, _: Tensor) -> Tensor:
+        return torch.sigmoid(network(x)[1][:, 0].float())
+
+    return maps
+
+
+def in_unit(maps: np.ndarray, unit: str) -> np.ndarray:
+    """Each map (n, h, w) divided by its own `maximum` or `mean`; a map of zeros stays one.
+
+    CAM's scale means nothing between images. The maximum is the usual unit; that of a product of
+    three scales is a rare peak, and the mean the steadier one (docs/results.md).
+    """
+    own = {"maximum": np.max, "mean": np.mean}[unit](maps, (1, 2), keepdims=True)
+    return np.divide(maps, own, out=np.zeros_like(maps), where=own > 0)
+
+
+def localisation_maps(
+    network: torch.nn.Module,
+    images: np.ndarray | Encoded,
+    function: MapFunction,
+    *,
+    side: int,
+    view: str,
+    precision: str = "float32",
+) -> np.ndarray:
+    """Maps of one view of each image: (n, h, w) float32, ≥ 0.
+
+    Args:
+        images: (n, R, R, 3) uint8.
+        side: of the view in pixels.
+        view: `full`, the whole image resized to the side, or `crop`, its centre as it is.
+    """
+    network.to(pick_device(), memory_format=torch.channels_last)
+
+    def seen(x: Tensor, rows: Tensor) -> Tensor:
+        return function(whole(x, side) if view == "full" else x, rows)
+
+    crop = side if view == "crop" else None
+    batches = infer(images, seen, crop=crop, precision=precision)
+    return np.concatenate(list(batches))

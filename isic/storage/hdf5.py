@@ -1,0 +1,91 @@
+"""HDF5 files, and whether they hold what their kind does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import numpy as np
+
+from isic.errors import InputError
+from isic.storage.files import atomic, disk_fault
+from isic.storage.layouts import Layout
+
+
+@contextmanager
+def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
+    """Open a new HDF5 file for writing, atomically; `attributes` go on its root."""
+    with atomic(path) as part:
+        # libver fixes the format's version: two runs give the same arrays *and* readable files.
+        file = h5py.File(part, "w", libver="v110", track_order=True)
+        try:
+            file.attrs.update(attributes)
+            yield file
+            file.flush()
+        except Exception as error:
+            if disk_fault(error):
+                unwritable.append(file)  # closed, HDF5 would write again, and crash
+            else:
+                file.close()
+            raise
+        file.close()
+
+
+unwritable: list[h5py.File] = []  # until the process ends, which has to be by os._exit
+
+
+@contextmanager
+def open_hdf5(path: str | os.PathLike[str], layout: Layout | None = None) -> Iterator[h5py.File]:
+    """Open an HDF5 artifact for reading, and see whether it holds what its kind does.
+
+    Raises:
+        InputError: the file is missing, truncated, no HDF5 file, or of another layout.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read as HDF5 ({error}). Delete it and run the same command again."
+        ) from error
+    with file:
+        check_layout(file, layout or {})
+        yield file
+
+
+def check_layout(file: h5py.File, layout: Layout) -> None:
+    """InputError unless an open HDF5 file has these data sets and attributes."""
+    lengths: dict[str, int] = {}
+    for name, words in layout.items():
+        kind, *axes = words.split()
+        if name.startswith("@"):
+            fits, shape = name[1:] in file.attrs, ""
+        else:
+            data, shape = file.get(name), f" ({kind}: {', '.join(axes)})"
+            fits = (
+                isinstance(data, h5py.Dataset)
+                and _is_of(data.dtype, kind)
+                and data.ndim == len(axes)
+                and all(
+                    lengths.setdefault(axis, n) == n
+                    for axis, n in zip(axes, data.shape, strict=True)
+                )
+            )
+        if not fits:
+            raise InputError(
+                f"{file.filename}: holds no {name.strip('@')}{shape} that fits the rest, so it is "
+                "of another stage or program. Delete it and run the same command again."
+            )
+
+
+def _is_of(dtype: np.dtype, kind: str) -> bool:
+    if kind == "text":
+        return h5py.check_string_dtype(dtype) is not None
+    return dtype == kind if kind == "uint8" else dtype.kind == kind[0]
+
+
+def strings(dataset: h5py.Dataset) -> np.ndarray:
+    """An HDF5 string data set as a NumPy array of `str` objects."""
+    return dataset.asstr()[:]
