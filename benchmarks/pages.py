@@ -48,6 +48,8 @@ def across(
             raise ValueError(f"two rows for {key}, {by} {column}: name another column")
         line[column] = cell(row, name)
     head = list(dict.fromkeys(column for line in found.values() for column in line))
+    if all(re.fullmatch(r"[\d.]+", column) for column in head):
+        head.sort(key=float)
     for line in found.values() if best else ():
         highest = max(map(float, line.values()))
         line |= {k: f"**{value}**" for k, value in line.items() if float(value) == highest}
@@ -70,12 +72,14 @@ def page(path: Path) -> str:
     """The page with its tables made anew."""
 
     def table(match: re.Match[str]) -> str:
-        found = pd.read_csv(path.parent / match[1])
+        found = pd.read_csv(path.parent / match[1], dtype={"value": str})  # as it was written
         for condition in (match[3] or "").split(";"):
             if condition:
                 name, _, values = condition.partition("=")
                 wanted = [value.strip() for value in values.split(",")]
                 found = found[found[name.strip()].astype(str).isin(wanted)]
+        if found.empty:
+            raise ValueError(f"{path}: no rows for {match[0].splitlines()[0]}")
         comment = match[0].partition("\n")[0]
         columns = [name.strip() for name in match[2].split(",")]
         return f"{comment}\n{markdown(found, columns)}"
