@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 from pages import cell, markdown, page
 
-PAGES = sorted(Path(__file__).parents[1].glob("docs/results/*.md"))
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("docs/results/*.md")), ROOT / "benchmarks/README.md"]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_say_what_the_files_say(path: Path) -> None:
     assert page(path) == path.read_text(encoding="utf-8"), (
-        f"run: python benchmarks/pages.py docs/results/{path.name}"
+        f"run: python benchmarks/pages.py {path.relative_to(ROOT)}"
     )
 
 
