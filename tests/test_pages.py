@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pages import cell, page
+from pages import cell, markdown, page
 
-PAGES = sorted(Path(__file__).parents[1].glob("docs/results/*.md"))
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("docs/results/*.md")), ROOT / "benchmarks/README.md"]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_say_what_the_files_say(path: Path) -> None:
     assert page(path) == path.read_text(encoding="utf-8"), (
-        f"run: python benchmarks/pages.py docs/results/{path.name}"
+        f"run: python benchmarks/pages.py {path.relative_to(ROOT)}"
     )
 
 
@@ -34,3 +35,16 @@ def test_a_table_is_written_behind_its_comment(tmp_path: Path) -> None:
 def test_cells() -> None:
     row = pd.Series({"lam": 1.0, "model": "BASE", "gt_known_diff": None})
     assert [cell(row, name) for name in row.index] == ["1", "BASE", ""]
+
+
+def test_seeds_side_by_side() -> None:
+    rows = {"data": ["birds", "birds", "photos8"], "seed": [0, 1, 0], "value": [50.5, 60.0, 70.0]}
+    made = markdown(pd.DataFrame(rows), ["data", "best value by seed"])
+    assert made.splitlines() == [
+        "| data | 0 | 1 |",
+        "| --- | --- | --- |",
+        "| birds | 50.5 | **60** |",
+        "| photos8 | **70** |  |",
+    ]
+    with pytest.raises(ValueError, match="two rows"):
+        markdown(pd.DataFrame(rows), ["value by seed"])
