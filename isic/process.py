@@ -6,7 +6,7 @@ import os
 import select
 import threading
 
-THREADS = 4  # of a computation; on two cores they are 6 % slower than two (docs/results.md)
+THREADS = 4  # of a computation; on two cores they are 6 % slower than two (docs/results/memory-and-threads.md)
 
 
 def processes() -> int:

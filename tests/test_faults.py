@@ -315,7 +315,7 @@ def test_two_writers_never_share_a_temporary_file(tmp_path: Path):
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path):
     write = (
-        "import os, signal; from isic.provenance.records import atomic\n"
+        "import os, signal; from isic.storage.files import atomic\n"
         "with atomic('a.csv') as part:\n"
         "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -327,7 +327,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path):
         [
             sys.executable,
             "-c",
-            "from isic.provenance.records import write_json; write_json(1, 'a.csv')",
+            "from isic.storage.tables import write_json; write_json(1, 'a.csv')",
         ],
         cwd=tmp_path,
         check=True,

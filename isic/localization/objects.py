@@ -15,7 +15,7 @@ from isic.localization.boxes import View, components, from_view
 from isic.localization.interpolation import upsample
 
 # Confidence compares an object as a low and as a high cut of the sigmoid show it. Chosen on the
-# training images of two data sets (docs/results.md).
+# training images of two data sets (docs/results/confidence.md).
 LOW, HIGH = 0.3, 0.9
 EIGHT = np.ones((3, 3), int)  # what connects: pixels that touch, also at corners
 MOST = 255  # objects of an image: a mask file has a byte a pixel

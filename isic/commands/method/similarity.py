@@ -43,7 +43,7 @@ def similarity(
     table = read_index(index)
     names, train = classes(table), trained(table)
     # f5 of a network that learnt other classes; of one that learnt to tell these apart, f3, the
-    # only stage that still describes what they share (docs/results.md).
+    # only stage that still describes what they share (docs/results/similarity-source.md).
     if classifier is None:
         network, stage = Network(backbone, weights).eval(), 2
     else:
