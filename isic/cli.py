@@ -5,106 +5,72 @@ from __future__ import annotations
 import os
 import re
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
-import typer
-from typer.core import TyperGroup
 
-from isic.commands.running import Command
+from isic.commands.running import command
 from isic.errors import InputError
 from isic.process import THREADS, end_with_the_workflow, rank
 from isic.storage.files import disk_fault
 
 PEOPLE = ("init", "check", "predict", "export", "show")
-COMMANDS = {  # where each stands in isic/commands; in the order of the help
-    "init": "product",
-    "check": "product",
-    "predict": "product",
-    "export": "product",
-    "show": "product",
-    "birds": "data",
-    "fetch": "data",
-    "unpack": "data",
-    "weights": "data",
-    "index": "data",
-    "images": "data",
-    "image-shard": "data",
-    "join-shards": "data",
-    "similarity": "method",
-    "classifier": "method",
-    "features": "method",
-    "directions": "method",
-    "masks": "method",
-    "segmenter": "method",
-    "recognizer": "method",
-    "topk": "evaluation",
-    "maps": "evaluation",
-    "boxes": "evaluation",
-    "scores": "evaluation",
-    "trivial": "evaluation",
-    "model": "product",
-    "risk-coverage": "product",
-    "table1": "evaluation",
-    "ablation": "evaluation",
-    "figure-similarity": "evaluation",
-    "figure-loss-curves": "evaluation",
-    "figure-localization": "evaluation",
-    "figure-similar-classes": "evaluation",
-    "summary": "evaluation",
+STAGES = (
+    *("birds", "fetch", "unpack", "index", "images", "similarity", "classifier", "features"),
+    *("directions", "masks", "segmenter", "recognizer", "topk", "maps", "boxes", "scores"),
+    *("model", "table", "figure", "summary"),
+)
+FIGURES = ("similarity", "loss-curves", "localization", "similar-classes", "risk-coverage")
+RENAMED = {
+    "weights": "fetch",
+    "image-shard": "images --store jpeg --shard",
+    "join-shards": "images --join",
+    "trivial": "scores",
+    "table1": "table 1",
+    "ablation": "table",
+    **{f"figure-{name}": f"figure {name}" for name in FIGURES[:-1]},
+    "risk-coverage": "figure risk-coverage",
 }
+HELP = """ISIC: boxes and masks from image labels alone (Wei et al., ECCV 2022).
 
-UNRECORDED = ("init", "export", "show")  # what they write stands for itself
+\b
+From labelled folders to boxes:
+  isic init PHOTOS                       look at the folders, write photos.yaml
+  snakemake --cores 4 results/photos/predictions/boxes.csv --configfile photos.yaml
+  isic export coco results/photos/predictions photos.json
+  isic predict results/photos/model.safetensors NEW_PHOTOS
+
+The other commands are the stages of the workflow, each of which can be run by hand. Exit status: 0
+done, 1 bad input or settings, 2 wrong options, 3 done but for some images that cannot be read. An
+error is one line; with --debug, anywhere, it shows where it arose."""
 
 
-class Commands(TyperGroup):
-    """The list of commands: what people use first, each with its whole first line."""
+class Commands(click.Group):
+    """The commands: what people use first, each with its whole first line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*PEOPLE, *(name for name in self.commands if name not in PEOPLE)]
+        return [*PEOPLE, *STAGES]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in RENAMED:
+            raise InputError(f"isic {cmd_name} is now isic {RENAMED[cmd_name]}: see its --help.")
+        if cmd_name == "figure":
+            return click.Group("figure", {name: command(f"figure {name}") for name in FIGURES},
+                               help="Draw a figure of the paper, or of confidence.")  # fmt: skip
+        return command(cmd_name) if cmd_name in (*PEOPLE, *STAGES) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        names = self.list_commands(ctx)
-        for title, part in (
-            ("Commands", names[: len(PEOPLE)]),
-            ("Stages, in the order of the workflow", names[len(PEOPLE) :]),
-        ):
+        for title, names in (("Commands", PEOPLE), ("Stages, as they follow", STAGES)):
             with formatter.section(title):
-                rows = [(name, self.commands[name].get_short_help_str(200)) for name in part]
-                formatter.write_dl(rows)
+                commands = ((name, self.get_command(ctx, name)) for name in names)
+                formatter.write_dl([(n, c.get_short_help_str(200)) for n, c in commands if c])
 
 
-app = typer.Typer(
-    name="isic",
-    cls=Commands,
-    help="""ISIC: boxes and masks from image labels alone (Wei et al., ECCV 2022).
-
-    \b
-    From labelled folders to boxes:
-      isic init PHOTOS                       look at the folders, write photos.yaml
-      snakemake --cores 4 results/photos/predictions/boxes.csv --configfile photos.yaml
-      isic export coco results/photos/predictions photos.json
-      isic predict results/photos/model.safetensors NEW_PHOTOS
-
-    The other commands are the stages of the workflow, each of which can be run by hand. Exit
-    status: 0 done, 1 bad input or settings, 2 wrong options, 3 done but for some images that
-    cannot be read. An error is one line; with --debug, anywhere, it shows where it arose.""",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-for _name, _folder in COMMANDS.items():
-    _function = _name.replace("-", "_")
-    _module = import_module(f"isic.commands.{_folder}.{_function}")
-    app.command(_name, cls=None if _name in UNRECORDED else Command)(getattr(_module, _function))
+isic = Commands("isic", help=HELP, no_args_is_help=True)
 
 
 def main() -> None:
-    """Run the command; an error that a person can mend is one line and exit status 1."""
+    """Run the command; an error that a person can fix is one line and exit status 1."""
     # Sums are split among threads, and with another number of them the last digits differ, from
     # which a training goes elsewhere: so the number does not follow the machine's or `--cores`.
     libraries = ("OMP", "MKL", "OPENBLAS")
@@ -119,7 +85,16 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        typer.main.get_command(app)(arguments, prog_name="isic")  # app() sets a hook of its own
+        sys.exit(isic.main(arguments, prog_name="isic", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        sys.exit(2)
+    except click.UsageError as error:
+        command_path = error.ctx.command_path if error.ctx else "isic"
+        print(f"{command_path}: {error.format_message()} {command_path} --help", file=sys.stderr)
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
     except Exception as error:
         message = _explanation(error)
         if message is None or len(arguments) < len(sys.argv) - 1:

@@ -6,7 +6,8 @@ import os
 import select
 import threading
 
-THREADS = 4  # of a computation; on two cores they are 6 % slower than two (docs/results/memory-and-threads.md)
+# Of a computation; on two cores 6 % slower than two (docs/results/memory-and-threads.md).
+THREADS = 4
 
 
 def processes() -> int:

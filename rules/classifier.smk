@@ -3,13 +3,13 @@
 
 rule classifier:
     input:
-        index=rules.index.output.index,
-        images=packed,
+        index=Files.index,
+        images=files(inputs.packed),
         weights=weights("classifier"),
-        similarity=classifier_similarity,
+        similarity=files(inputs.classifier_similarity, "arm"),
     output:
-        network="results/{dataset}/{arm}/classifier.safetensors",
-        curves="results/{dataset}/{arm}/curves.csv",
+        network=Files.classifier,
+        curves=Files.curves,
     log:
         "results/{dataset}/logs/{arm}/classifier.log",
     benchmark:
@@ -23,7 +23,7 @@ rule classifier:
     params:
         tensorboard="results/{dataset}/tensorboard/{arm}",
         files=file_options,
-        options=classifier_options,
+        options=job(jobs.classifier, "arm"),
         code=code("classifier"),
     shell:
         "{resources.launch}isic classifier {input.index:q} {input.images:q} {params.files} {params.options}"

@@ -1,19 +1,56 @@
 # From a source of images to an index, the true boxes, and the images themselves, decoded once.
 
 
+def from_archives(own):
+    return own.source.type != "birds" and not own.source.root
+
+
+def archive(url):
+    return url.rpartition("/")[2]
+
+
+# Address and checksum of each archive, by its file's name.
+ARCHIVES = {
+    archive(url): (url, checksum)
+    for own in DATASETS.values()
+    if from_archives(own)
+    for url, checksum in zip(own.source.url, own.source.checksum, strict=True)
+}
+
+
+def archive_url(wildcards):
+    return ARCHIVES[wildcards.archive][0]
+
+
+def archive_options(wildcards):
+    return jobs.options({"checksum": ARCHIVES[wildcards.archive][1]})
+
+
+def source_archive(own, dataset):
+    return [Files.archive.format(archive=archive(url)) for url in own.source.url]
+
+
+def source_url(own):
+    return own.source.url[0]
+
+
+def source_options(own):
+    return jobs.options({"checksum": own.source.checksum[0]})
+
+
 rule birds:
     output:
-        source=directory("results/{dataset}/source"),
+        source=directory(Files.source),
     log:
         "results/{dataset}/logs/birds.log",
     benchmark:
         "results/{dataset}/benchmarks/birds.tsv"
     wildcard_constraints:
-        dataset=only(GENERATED),
+        dataset=where(lambda own: own.source.type == "birds"),
     conda:
         "../envs/isic.yaml"
     params:
-        options=birds_options,
+        options=job(jobs.source),
         code=code("birds"),
     shell:
         "isic birds {output.source:q} {params.options} 2>&1 | tee {log:q}"
@@ -22,7 +59,7 @@ rule birds:
 # What is downloaded has a checksum, so the code that fetched it does not matter.
 rule fetch:
     output:
-        archive="data/{archive}",
+        archive=Files.archive,
     log:
         "data/{archive}.log",
     benchmark:
@@ -41,20 +78,20 @@ rule fetch:
 # `isic fetch` only checks an archive that is there: one placed by hand must be whole, too.
 rule unpack:
     input:
-        archive=source_archive,
+        archive=files(source_archive),
     output:
-        source=directory("results/{dataset}/source"),
+        source=directory(Files.source),
     log:
         "results/{dataset}/logs/unpack.log",
     benchmark:
         "results/{dataset}/benchmarks/unpack.tsv"
     wildcard_constraints:
-        dataset=only(UNPACKED),
+        dataset=where(from_archives),
     conda:
         "../envs/isic.yaml"
     params:
-        url=source_url,
-        options=source_options,
+        url=job(source_url),
+        options=job(source_options),
         code=code("unpack"),
     shell:
         "(isic fetch {params.url:q} {input.archive:q} {params.options}"
@@ -63,7 +100,7 @@ rule unpack:
 
 rule weights:
     output:
-        weights="results/weights/{weights}.pth",
+        weights=Files.weights,
     log:
         "results/weights/logs/{weights}.log",
     benchmark:
@@ -71,16 +108,16 @@ rule weights:
     conda:
         "../envs/isic.yaml"
     shell:
-        "isic weights {wildcards.weights:q} {output.weights:q} 2>&1 | tee {log:q}"
+        "isic fetch {wildcards.weights:q} {output.weights:q} 2>&1 | tee {log:q}"
 
 
 rule index:
     input:
-        root=source_root,
-        contents=source_contents,
+        root=files(inputs.source_root),
+        contents=files(inputs.source_contents),
     output:
-        index="results/{dataset}/index.csv",
-        truth="results/{dataset}/truth.csv",
+        index=Files.index,
+        truth=Files.truth,
     log:
         "results/{dataset}/logs/index.log",
     benchmark:
@@ -89,7 +126,7 @@ rule index:
         "../envs/isic.yaml"
     threads: 8
     params:
-        options=index_options,
+        options=job(jobs.index),
         code=code("index"),
     shell:
         "isic index {input.root:q} {output.index:q} {output.truth:q} {params.options}"
@@ -99,21 +136,21 @@ rule index:
 # The index holds a digest of every image, so the folder's own time says nothing more.
 rule images:
     input:
-        index=rules.index.output.index,
-        root=ancient(source_root),
+        index=Files.index,
+        root=ancient(files(inputs.source_root)),
     output:
-        images="results/{dataset}/images~{resize}.h5",
+        images=Files.images,
     log:
         "results/{dataset}/logs/images~{resize}.log",
     benchmark:
         "results/{dataset}/benchmarks/images~{resize}.tsv"
     wildcard_constraints:
-        dataset=stored_as("pixels"),
+        dataset=where(lambda own: own.images.store == "pixels"),
     conda:
         "../envs/isic.yaml"
     threads: 8
     params:
-        options=images_options,
+        options=job(jobs.images, "resize"),
         code=code("images"),
     shell:
         "isic images {input.index:q} {input.root:q} {output.images:q} {params.options}"
@@ -122,10 +159,10 @@ rule images:
 
 rule image_shard:
     input:
-        index=rules.index.output.index,
-        root=ancient(source_root),
+        index=Files.index,
+        root=ancient(files(inputs.source_root)),
     output:
-        shard="results/{dataset}/images~{resize}/{shard}.h5",
+        shard=Files.image_shard,
     log:
         "results/{dataset}/logs/images~{resize}/{shard}.log",
     benchmark:
@@ -134,27 +171,30 @@ rule image_shard:
         "../envs/isic.yaml"
     threads: 8
     params:
-        options=image_shard_options,
-        code=code("image-shard"),
+        options=job(jobs.image_shard, "resize", "shard"),
+        code=code("images"),
     shell:
-        "isic image-shard {input.index:q} {input.root:q} {output.shard:q} {params.options}"
+        "isic images {input.index:q} {input.root:q} {output.shard:q} {params.options}"
         " 2>&1 | tee {log:q}"
 
 
 rule join_shards:
     input:
-        shards=image_shards,
+        index=Files.index,
+        root=ancient(files(inputs.source_root)),
+        join=files(inputs.image_shards, "resize"),
     output:
-        images="results/{dataset}/images~{resize}.h5",
+        images=Files.images,
     log:
         "results/{dataset}/logs/images~{resize}.log",
     benchmark:
         "results/{dataset}/benchmarks/images~{resize}.tsv"
     wildcard_constraints:
-        dataset=stored_as("jpeg"),
+        dataset=where(lambda own: own.images.store == "jpeg"),
     conda:
         "../envs/isic.yaml"
     params:
-        code=code("join-shards"),
+        files=file_options,
+        code=code("images"),
     shell:
-        "isic join-shards {input.shards:q} {output.images:q} 2>&1 | tee {log:q}"
+        "isic images {input.index:q} {input.root:q} {output.images:q} {params.files} 2>&1 | tee {log:q}"

@@ -3,12 +3,12 @@
 
 rule maps:
     input:
-        index=rules.index.output.index,
-        images=packed,
-        network=map_network,
-        directions=map_directions,
+        index=Files.index,
+        images=files(inputs.packed),
+        network=files(inputs.map_network, "network", "kind"),
+        directions=files(inputs.map_directions, "network", "kind"),
     output:
-        maps="results/{dataset}/{network}_{kind}/maps.h5",
+        maps=Files.maps,
     log:
         "results/{dataset}/logs/{network}_{kind}/maps.log",
     benchmark:
@@ -20,7 +20,7 @@ rule maps:
         gpu=1,
     params:
         files=file_options,
-        options=map_options,
+        options=job(jobs.maps, "network", "kind"),
         code=code("maps"),
     shell:
         "isic maps {input.index:q} {input.images:q} {input.network:q} {params.files} {params.options}"
@@ -29,11 +29,11 @@ rule maps:
 
 rule boxes:
     input:
-        index=rules.index.output.index,
-        maps=rules.maps.output.maps,
+        index=Files.index,
+        maps=Files.maps,
     output:
-        boxes="results/{dataset}/{network}_{kind}/boxes.csv",
-        crop_boxes="results/{dataset}/{network}_{kind}/crop_boxes.csv",
+        boxes=Files.boxes,
+        crop_boxes=Files.crop_boxes,
     log:
         "results/{dataset}/logs/{network}_{kind}/boxes.log",
     benchmark:
@@ -41,7 +41,7 @@ rule boxes:
     conda:
         "../envs/isic.yaml"
     params:
-        options=boxes_options,
+        options=job(jobs.boxes, "network", "kind"),
         code=code("boxes"),
     shell:
         "isic boxes {input.index:q} {input.maps:q} {output.boxes:q} {output.crop_boxes:q}"
@@ -50,14 +50,14 @@ rule boxes:
 
 rule scores:
     input:
-        index=rules.index.output.index,
-        truth=rules.index.output.truth,
-        boxes=rules.boxes.output.boxes,
-        crop_boxes=rules.boxes.output.crop_boxes,
-        topk=rules.topk.output.topk,
-        maps=rules.maps.output.maps,
+        index=Files.index,
+        truth=Files.truth,
+        boxes=Files.boxes,
+        crop_boxes=Files.crop_boxes,
+        topk=Files.topk,
+        maps=Files.maps,
     output:
-        scores="results/{dataset}/{network}_{kind}/scores.json",
+        scores=Files.scores,
     log:
         "results/{dataset}/logs/{network}_{kind}/scores.log",
     benchmark:
@@ -65,19 +65,20 @@ rule scores:
     conda:
         "../envs/isic.yaml"
     params:
-        options=scores_options,
+        options=job(jobs.scores, "network", "kind"),
         code=code("scores"),
     shell:
-        "isic scores {input:q} {output.scores:q} {params.options} 2>&1 | tee {log:q}"
+        "isic scores {input.index:q} {input.truth:q} {input.topk:q} {output.scores:q} --boxes {input.boxes:q}"
+        " --crop-boxes {input.crop_boxes:q} --maps {input.maps:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule trivial:
     input:
-        index=rules.index.output.index,
-        truth=rules.index.output.truth,
-        topk=rules.topk.output.topk,
+        index=Files.index,
+        truth=Files.truth,
+        topk=Files.topk,
     output:
-        scores="results/{dataset}/trivial/scores.json",
+        scores=Files.trivial,
     log:
         "results/{dataset}/logs/trivial/scores.log",
     benchmark:
@@ -85,7 +86,8 @@ rule trivial:
     conda:
         "../envs/isic.yaml"
     params:
-        options=view_options,
-        code=code("trivial"),
+        options=job(jobs.view),
+        code=code("scores"),
     shell:
-        "isic trivial {input:q} {output.scores:q} {params.options} 2>&1 | tee {log:q}"
+        "isic scores {input.index:q} {input.truth:q} {input.topk:q} {output.scores:q} {params.options}"
+        " 2>&1 | tee {log:q}"

@@ -3,24 +3,24 @@
 
 rule features:
     input:
-        index=rules.index.output.index,
-        images=packed,
-        network=rules.classifier.output.network,
+        index=Files.index,
+        images=files(inputs.packed),
+        network=Files.classifier,
     output:
-        features="results/{dataset}/{arm}/features/{shard}.h5",
+        features=Files.features,
     log:
         "results/{dataset}/logs/{arm}/features/{shard}.log",
     benchmark:
         "results/{dataset}/benchmarks/{arm}/features/{shard}.tsv"
     wildcard_constraints:
-        dataset=features_on_disk("all"),
+        dataset=where(lambda own: own.features.on_disk is None),
     conda:
         "../envs/isic.yaml"
     threads: 4
     resources:
         gpu=1,
     params:
-        options=features_options,
+        options=job(jobs.features, "shard"),
         code=code("features"),
     shell:
         "isic features {input.index:q} {input.images:q} {input.network:q} {output.features:q}"
@@ -32,13 +32,13 @@ rule features:
 # network, on the GPU, does not wait for NMF and masks.
 use rule features as passing_features with:
     input:
-        index=rules.index.output.index,
-        images=packed,
-        network=rules.classifier.output.network,
-        before=ancient(earlier_masks),
+        index=Files.index,
+        images=files(inputs.packed),
+        network=Files.classifier,
+        before=ancient(files(inputs.earlier_masks, "arm", "shard")),
     output:
-        features=temp("results/{dataset}/{arm}/features/{shard}.h5"),
+        features=temp(Files.features),
         record=temp("results/{dataset}/{arm}/features/.{shard}.h5.made.json"),
     wildcard_constraints:
-        dataset=features_on_disk("some"),
+        dataset=where(lambda own: own.features.on_disk is not None),
     priority: 1

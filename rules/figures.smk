@@ -1,9 +1,28 @@
 # The paper's figures, drawn from this run.
 
 
+def curve_files(own, dataset):
+    return [path for _, path in inputs.compared_curves(own, dataset)]
+
+
+def curve_options(own, dataset):
+    return jobs.named("curves", inputs.compared_curves(own, dataset))
+
+
+def figure_files(own, dataset):
+    folders = inputs.figure_folders(own, dataset).values()
+    return [
+        f"{folder}/{name}" for folder in folders for name in ("maps.h5", "boxes.csv")
+    ]
+
+
+def figure_options(own, dataset):
+    return jobs.named("run", inputs.figure_folders(own, dataset))
+
+
 rule figure_similarity:
     input:
-        similarity=rules.similarity.output.similarity,
+        similarity=Files.similarity,
     output:
         figure=report(
             "results/{dataset}/figures/similarity.png",
@@ -18,15 +37,15 @@ rule figure_similarity:
     conda:
         "../envs/isic.yaml"
     params:
-        options=gamma_options,
-        code=code("figure-similarity"),
+        options=job(jobs.gamma),
+        code=code("figure similarity"),
     shell:
-        "isic figure-similarity {input.similarity:q} {output.figure:q} {params.options} 2>&1 | tee {log:q}"
+        "isic figure similarity {input.similarity:q} {output.figure:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule figure_loss_curves:
     input:
-        curves=compared_curves,
+        curves=files(curve_files),
     output:
         figure=report(
             "results/{dataset}/figures/loss_curves.png",
@@ -41,18 +60,18 @@ rule figure_loss_curves:
     conda:
         "../envs/isic.yaml"
     params:
-        options=loss_curves_options,
-        code=code("figure-loss-curves"),
+        options=files(curve_options),
+        code=code("figure loss-curves"),
     shell:
-        "isic figure-loss-curves {output.figure:q} {params.options} 2>&1 | tee {log:q}"
+        "isic figure loss-curves {output.figure:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule figure_localization:
     input:
-        index=rules.index.output.index,
-        images=packed,
-        truth=rules.index.output.truth,
-        runs=figure_inputs,
+        index=Files.index,
+        images=files(inputs.packed),
+        truth=Files.truth,
+        runs=files(figure_files),
     output:
         figure=report(
             "results/{dataset}/figures/localization.png",
@@ -67,18 +86,18 @@ rule figure_localization:
     conda:
         "../envs/isic.yaml"
     params:
-        options=figure_options,
-        code=code("figure-localization"),
+        options=files(figure_options),
+        code=code("figure localization"),
     shell:
-        "isic figure-localization {input.index:q} {input.images:q} {input.truth:q}"
+        "isic figure localization {input.index:q} {input.images:q} {input.truth:q}"
         " {output.figure:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule figure_similar_classes:
     input:
-        index=rules.index.output.index,
-        images=packed,
-        similarity=rules.similarity.output.similarity,
+        index=Files.index,
+        images=files(inputs.packed),
+        similarity=Files.similarity,
     output:
         figure=report(
             "results/{dataset}/figures/similar_classes.png",
@@ -93,8 +112,8 @@ rule figure_similar_classes:
     conda:
         "../envs/isic.yaml"
     params:
-        options=gamma_options,
-        code=code("figure-similar-classes"),
+        options=job(jobs.gamma),
+        code=code("figure similar-classes"),
     shell:
-        "isic figure-similar-classes {input.index:q} {input.images:q} {input.similarity:q}"
+        "isic figure similar-classes {input.index:q} {input.images:q} {input.similarity:q}"
         " {output.figure:q} {params.options} 2>&1 | tee {log:q}"

@@ -3,10 +3,10 @@
 
 rule masks:
     input:
-        features=rules.features.output.features,
-        directions=rules.directions.output.directions,
+        features=Files.features,
+        directions=Files.directions,
     output:
-        masks="results/{dataset}/{arm}/masks/{shard}.h5",
+        masks=Files.masks,
     log:
         "results/{dataset}/logs/{arm}/masks/{shard}.log",
     benchmark:
@@ -14,7 +14,7 @@ rule masks:
     conda:
         "../envs/isic.yaml"
     params:
-        options=masks_options,
+        options=job(jobs.masks),
         code=code("masks"),
     shell:
         "isic masks {input.features:q} {input.directions:q} {output.masks:q} {params.options}"

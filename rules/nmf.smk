@@ -3,9 +3,9 @@
 
 rule directions:
     input:
-        features=rules.features.output.features,
+        features=Files.features,
     output:
-        directions="results/{dataset}/{arm}/directions/{shard}.h5",
+        directions=Files.directions,
     log:
         "results/{dataset}/logs/{arm}/directions/{shard}.log",
     benchmark:
@@ -13,7 +13,7 @@ rule directions:
     conda:
         "../envs/isic.yaml"
     params:
-        options=directions_options,
+        options=job(jobs.directions),
         code=code("directions"),
     shell:
         "isic directions {input.features:q} {output.directions:q} {params.options}"

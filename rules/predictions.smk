@@ -1,17 +1,27 @@
 # What people use: a look at the pseudo-masks, one model file, and boxes and masks of every image.
 
 
+def checked_features(own, dataset):
+    """Feature maps, to look at an image at several thresholds, where they are kept."""
+    kept = own.features.on_disk is None
+    return inputs.model_files(own, Files.features, dataset) if kept else []
+
+
+def model_folder(own, dataset):
+    return Files.run.format(dataset=dataset, run=inputs.model_arm(own))
+
+
 # Before the segmenter is trained: of the first seed's classifier, as the model is.
 rule check:
     input:
-        index=rules.index.output.index,
-        images=packed,
-        features=checked_features,
-        directions=of_model(rules.directions.output.directions),
-        masks=of_model(rules.masks.output.masks),
+        index=Files.index,
+        images=files(inputs.packed),
+        features=files(checked_features),
+        directions=of_model(Files.directions),
+        masks=of_model(Files.masks),
     output:
         page=report(
-            "results/{dataset}/check.html",
+            Files.check,
             caption="../report/check.rst",
             category="Pseudo-masks",
             labels={"data set": "{dataset}"},
@@ -23,19 +33,19 @@ rule check:
     conda:
         "../envs/isic.yaml"
     params:
-        run=model_folder,
+        run=files(model_folder),
         code=code("check"),
     shell:
-        "isic check {params.run:q} {output.page:q} 2>&1 | tee {log:q}"
+        "isic check {params.run:q} --output {output.page:q} 2>&1 | tee {log:q}"
 
 
 rule model:
     input:
-        index=rules.index.output.index,
-        segmenter=of_model(rules.segmenter.output.network),
-        recognizer=model_recognizer,
+        index=Files.index,
+        segmenter=of_model(Files.segmenter),
+        recognizer=files(inputs.model_recognizer),
     output:
-        model="results/{dataset}/model.safetensors",
+        model=Files.model,
     log:
         "results/{dataset}/logs/model.log",
     benchmark:
@@ -43,7 +53,7 @@ rule model:
     conda:
         "../envs/isic.yaml"
     params:
-        options=model_options,
+        options=job(jobs.model),
         code=code("model"),
     shell:
         "isic model {input.index:q} {input.segmenter:q} {output.model:q}"
@@ -52,15 +62,15 @@ rule model:
 
 rule predictions:
     input:
-        model=rules.model.output.model,
-        index=rules.index.output.index,
-        root=ancient(source_root),
+        model=Files.model,
+        index=Files.index,
+        root=ancient(files(inputs.source_root)),
     output:
-        boxes="results/{dataset}/predictions/boxes.csv",
-        images="results/{dataset}/predictions/images.csv",
-        masks=directory("results/{dataset}/predictions/masks"),
-        overlays=directory("results/{dataset}/predictions/overlays"),
-        about="results/{dataset}/predictions/predictions.json",
+        boxes=f"{Files.predictions}/boxes.csv",
+        images=f"{Files.predictions}/images.csv",
+        masks=directory(f"{Files.predictions}/masks"),
+        overlays=directory(f"{Files.predictions}/overlays"),
+        about=f"{Files.predictions}/predictions.json",
     log:
         "results/{dataset}/logs/predictions.log",
     benchmark:
@@ -81,11 +91,11 @@ rule predictions:
 # How much the confidence is worth, where true boxes tell.
 rule risk_coverage:
     input:
-        index=rules.index.output.index,
-        truth=rules.index.output.truth,
-        boxes=rules.predictions.output.boxes,
+        index=Files.index,
+        truth=Files.truth,
+        boxes=f"{Files.predictions}/boxes.csv",
     output:
-        table="results/{dataset}/risk_coverage.csv",
+        table=Files.risk_coverage,
         figure=report(
             "results/{dataset}/figures/risk_coverage.png",
             caption="../report/risk_coverage.rst",
@@ -99,6 +109,6 @@ rule risk_coverage:
     conda:
         "../envs/isic.yaml"
     params:
-        code=code("risk-coverage"),
+        code=code("figure risk-coverage"),
     shell:
-        "isic risk-coverage {input:q} {output:q} 2>&1 | tee {log:q}"
+        "isic figure risk-coverage {input:q} {output:q} 2>&1 | tee {log:q}"

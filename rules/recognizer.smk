@@ -3,12 +3,12 @@
 
 rule plain:
     input:
-        index=rules.index.output.index,
-        images=packed,
+        index=Files.index,
+        images=files(inputs.packed),
         weights=weights("classifier"),
     output:
-        network="results/{dataset}/plain_seed~{seed}/recognizer.safetensors",
-        curves="results/{dataset}/plain_seed~{seed}/curves.csv",
+        network=Files.plain,
+        curves=Files.plain_curves,
     log:
         "results/{dataset}/logs/plain_seed~{seed}/recognizer.log",
     benchmark:
@@ -22,7 +22,7 @@ rule plain:
     params:
         tensorboard="results/{dataset}/tensorboard/plain_seed~{seed}",
         files=file_options,
-        options=plain_options,
+        options=job(jobs.plain, "seed"),
         code=code("recognizer"),
     shell:
         "{resources.launch}isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
@@ -31,12 +31,12 @@ rule plain:
 
 rule recognizer:
     input:
-        index=rules.index.output.index,
-        images=recognizer_images,
+        index=Files.index,
+        images=files(inputs.topk_images),
         weights=weights("recognizer"),
     output:
-        network="results/{dataset}/recognizer/recognizer.safetensors",
-        curves="results/{dataset}/recognizer/curves.csv",
+        network=Files.recognizer,
+        curves=Files.recognizer_curves,
     log:
         "results/{dataset}/logs/recognizer/recognizer.log",
     benchmark:
@@ -50,7 +50,7 @@ rule recognizer:
     params:
         tensorboard="results/{dataset}/tensorboard/recognizer",
         files=file_options,
-        options=recognizer_options,
+        options=job(jobs.recognizer),
         code=code("recognizer"),
     shell:
         "{resources.launch}isic recognizer {input.index:q} {input.images:q} {params.files} {params.options}"
@@ -59,11 +59,11 @@ rule recognizer:
 
 rule topk:
     input:
-        index=rules.index.output.index,
-        images=recognizer_images,
-        network=recognizer_network,
+        index=Files.index,
+        images=files(inputs.topk_images),
+        network=files(inputs.topk_network),
     output:
-        topk="results/{dataset}/topk.csv",
+        topk=Files.topk,
     log:
         "results/{dataset}/logs/topk.log",
     benchmark:
@@ -74,7 +74,7 @@ rule topk:
     resources:
         gpu=1,
     params:
-        options=topk_options,
+        options=job(jobs.topk),
         code=code("topk"),
     shell:
         "isic topk {input.index:q} {input.images:q} {input.network:q} {output.topk:q}"

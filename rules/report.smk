@@ -2,17 +2,28 @@
 # `snakemake --report report.html results/birds/all` puts that into one file.
 
 
+def deleted(wildcards):
+    """What `everything` needs and was deleted since: Snakemake alone would not make it again.
+
+    Not a function of `input`: of a parameter that is, Snakemake does not heed a change.
+    """
+    if not Path(Files.everything.format(dataset=wildcards.dataset)).exists():
+        return []
+    needed = expand([*rules.summary.input, *rules.summary.output], **wildcards)
+    return [path for path in needed if not Path(path).exists()]
+
+
 # What it reads is in the folder once its inputs are: every job's log and benchmark.
 rule summary:
     input:
-        tables=collect("results/{{dataset}}/table{table}.csv", table=[1, 2, 3, 4]),
-        figures=collect(
-            "results/{{dataset}}/figures/{figure}.png",
-            figure=["similarity", "loss_curves", "localization", "similar_classes"],
-        ),
+        tables=[
+            Files.table1,
+            *collect(Files.table, table=[2, 3, 4], allow_missing=True),
+        ],
+        figures=collect(Files.figure, figure=FIGURES, allow_missing=True),
     output:
         summary=report(
-            "results/{dataset}/summary.html",
+            Files.summary,
             caption="../report/summary.rst",
             category="Summary",
             labels={"data set": "{dataset}"},
@@ -25,7 +36,7 @@ rule summary:
         "../envs/isic.yaml"
     params:
         folder=subpath(output.summary, parent=True),
-        options=summary_options,
+        options=job(jobs.summary),
         code=code("summary"),
     shell:
         "isic summary {params.folder:q} {output.summary:q} {params.options} 2>&1 | tee {log:q}"
@@ -36,6 +47,6 @@ rule everything:
         rules.summary.input,
         rules.summary.output.summary,
     output:
-        touch("results/{dataset}/all"),
+        touch(Files.everything),
     params:
         deleted=deleted,

@@ -3,13 +3,13 @@
 
 rule segmenter:
     input:
-        index=rules.index.output.index,
-        images=packed,
+        index=Files.index,
+        images=files(inputs.packed),
         weights=weights("segmenter"),
-        masks=shards(rules.masks.output.masks),
+        masks=shards(Files.masks),
     output:
-        network="results/{dataset}/{arm}/segmenter.safetensors",
-        curves="results/{dataset}/{arm}/segmenter_curves.csv",
+        network=Files.segmenter,
+        curves=Files.segmenter_curves,
     log:
         "results/{dataset}/logs/{arm}/segmenter.log",
     benchmark:
@@ -23,7 +23,7 @@ rule segmenter:
     params:
         tensorboard="results/{dataset}/tensorboard/{arm}",
         files=file_options,
-        options=segmenter_options,
+        options=job(jobs.segmenter, "arm"),
         code=code("segmenter"),
     shell:
         "{resources.launch}isic segmenter {input.index:q} {input.images:q} {params.files} {params.options}"

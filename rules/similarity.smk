@@ -3,12 +3,12 @@
 
 rule similarity:
     input:
-        index=rules.index.output.index,
-        images=packed,
-        weights=similarity_weights,
-        classifier=similarity_classifier,
+        index=Files.index,
+        images=files(inputs.packed),
+        weights=weights("classifier"),
+        classifier=files(inputs.similarity_classifier),
     output:
-        similarity="results/{dataset}/similarity.h5",
+        similarity=Files.similarity,
     log:
         "results/{dataset}/logs/similarity.log",
     benchmark:
@@ -20,7 +20,7 @@ rule similarity:
         gpu=1,
     params:
         files=file_options,
-        options=similarity_options,
+        options=job(jobs.similarity),
         code=code("similarity"),
     shell:
         "isic similarity {input.index:q} {input.images:q} {params.files} {params.options}"

@@ -1,13 +1,25 @@
 # The paper's tables, measured rows beside published ones.
 
 
+def table1_scores(own, dataset):
+    return inputs.table_scores(own, dataset, 1)
+
+
+def table1_options(wildcards):
+    return jobs.table(wildcards.dataset, 1)
+
+
+def ablation_options(wildcards):
+    return jobs.table(wildcards.dataset, wildcards.table)
+
+
 rule table1:
     input:
-        trivial=rules.trivial.output.scores,
-        runs=table1_scores,
+        trivial=Files.trivial,
+        runs=files(table1_scores),
     output:
         table=report(
-            "results/{dataset}/table1.csv",
+            Files.table1,
             caption="../report/table1.rst",
             category="Tables",
             labels={"data set": "{dataset}", "table": "1"},
@@ -20,23 +32,23 @@ rule table1:
         "../envs/isic.yaml"
     params:
         options=table1_options,
-        code=code("table1"),
+        code=code("table"),
     shell:
-        "isic table1 {input:q} {output.table:q} {params.options} 2>&1 | tee {log:q}"
+        "isic table 1 {input:q} {output.table:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule ablation:
     input:
-        runs=ablation_scores,
-        baseline=ablation_baseline,
+        runs=files(inputs.table_scores, "table"),
+        baseline=files(inputs.baseline_scores, "table"),
     output:
         table=report(
-            "results/{dataset}/table{table}.csv",
+            Files.table,
             caption="../report/ablation.rst",
             category="Tables",
             labels={"data set": "{dataset}", "table": "{table}"},
         ),
-        seeds="results/{dataset}/table{table}_seeds.csv",
+        seeds=Files.table_seeds,
     log:
         "results/{dataset}/logs/table{table}.log",
     benchmark:
@@ -46,6 +58,7 @@ rule ablation:
     params:
         files=file_options,
         options=ablation_options,
-        code=code("ablation"),
+        code=code("table"),
     shell:
-        "isic ablation {input.runs:q} {output:q} {params.files} {params.options} 2>&1 | tee {log:q}"
+        "isic table {wildcards.table} {input.runs:q} {output.table:q} --seeds {output.seeds:q} {params.files}"
+        " {params.options} 2>&1 | tee {log:q}"

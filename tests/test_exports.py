@@ -33,7 +33,8 @@ from isic.product.predictions import (
     read_predictions,
     save_mask,
 )
-from isic.storage.tables import write_csv, write_json
+from isic.storage.files import write_json
+from isic.storage.tables import write_csv
 
 CLASSES = ["NA", "007", "a <b> & \"c\" 'd'", "Vögel, große"]
 # Image, size, class, boxes (x0, y0, x1, y1), the last of them with a mask of its own shape.

@@ -55,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = fusion_network(outputs=2)
     shape = {"kind": "fusion", "backbone": network.backbone.name, "channels": 8, "outputs": 2}
     save_network(folder / "classifier.safetensors", network, shape, {})
-    write_record(folder / "classifier.safetensors", {})
+    write_record(folder / "classifier.safetensors", {}, folder / "classifier.safetensors")
     for command in (FEATURES, ["directions", "features.h5", "directions.h5"]):
         subprocess.run([*ISIC, *command], cwd=folder, check=True, capture_output=True)
     return folder
@@ -327,7 +327,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path):
         [
             sys.executable,
             "-c",
-            "from isic.storage.tables import write_json; write_json(1, 'a.csv')",
+            "from isic.storage.files import write_json; write_json(1, 'a.csv')",
         ],
         cwd=tmp_path,
         check=True,

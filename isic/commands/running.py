@@ -5,19 +5,37 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from contextvars import ContextVar
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import click
-from typer.core import TyperCommand
 
+from isic.commands.options import PathType, parameters, whole
 from isic.process import rank
+from isic.provenance.digests import command_module
+from isic.storage.files import before_replace
+
+UNRECORDED = ("init", "export", "show")  # what they write stands for itself
 
 
-class Command(TyperCommand):
+def command(stage: str) -> click.Command:
+    """The command of a stage, made of the function of its name in its module."""
+    name = stage.rpartition(" ")[2]
+    function = getattr(import_module(command_module(stage)), name.replace("-", "_"))
+    kind = click.Command if stage in UNRECORDED else Recorded
+    return kind(
+        name,
+        params=parameters(function),
+        callback=lambda **values: function(**whole(function, values)),
+        help=function.__doc__,
+    )
+
+
+class Recorded(click.Command):
     """A command that says what it does, on what, how long it took and how much memory, takes only
-    inputs that are as they were written, and keeps the provenance of what it wrote."""
+    inputs that are as they were written, and keeps the provenance of what it writes."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta["arguments"] = shlex.join(args)
@@ -25,49 +43,69 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         if not sys.stdout.isatty():
-            print(f"isic {ctx.info_name} {ctx.meta['arguments']}", flush=True)
+            print(f"isic {_stage(ctx)} {ctx.meta['arguments']}", flush=True)
         begin = time.perf_counter()
-        running.set(ctx)
+        files: list[Path] = []
+        token = before_replace.set(_recorder(files))
         try:
-            from isic.provenance.records import write_record
-
-            made = made_of()
+            command_provenance()  # refuses a damaged input before the work
             result = super().invoke(ctx)
-            for path in _paths(written=True) if rank() == 0 else ():
-                if path.is_file():
-                    write_record(path, made)
-                    print(f"written: {path}, {path.stat().st_size:,} bytes")
+            for path in files:
+                print(f"written: {path}, {path.stat().st_size:,} bytes")
             return result
         finally:
+            before_replace.reset(token)
             seconds = round(time.perf_counter() - begin, 1)
-            print(f"{ctx.info_name}: {seconds} s, at most {_memory()}", flush=True)
+            print(f"{_stage(ctx)}: {seconds} s, at most {_memory()}", flush=True)
 
 
-running: ContextVar[click.Context] = ContextVar("running")  # the command at hand
-
-
-def _paths(written: bool) -> list[Path]:
-    """The files and folders that the command at hand was given to write, or to read."""
-    context, paths = running.get(), []
-    for name, hint in get_type_hints(context.command.callback, include_extras=True).items():
-        info = getattr(hint, "__metadata__", (None,))[0]  # typer.Argument or typer.Option
-        value = context.params.get(name)
-        if info is not None and "Path" in str(hint) and info.writable == written:
-            paths += map(Path, value if isinstance(value, list | tuple) else filter(None, [value]))
-    return paths
-
-
-def made_of() -> dict[str, str]:
+def command_provenance() -> dict[str, str]:
     """The provenance of what the command at hand writes, from its own arguments."""
     from isic.provenance.records import provenance
 
-    context = running.get()
-    if "made" not in context.meta:  # inputs may be large: read once
-        hints = get_type_hints(context.command.callback)
-        settings = {k: v for k, v in context.params.items() if "Path" not in str(hints[k])}
-        inputs = _paths(written=False)
-        context.meta["made"] = provenance(context.info_name, settings, inputs)
-    return dict(context.meta["made"])
+    ctx = click.get_current_context()
+    if "provenance" not in ctx.meta:  # inputs may be large: read once
+        paths = {str(p.name): p.type for p in ctx.command.params if isinstance(p.type, PathType)}
+        settings = {name: value for name, value in ctx.params.items() if name not in paths}
+        inputs = [
+            path
+            for name, kind in paths.items()
+            if not kind.writes
+            for path in _paths(ctx.params[name])
+        ]
+        ctx.meta["provenance"] = provenance(_stage(ctx), settings, inputs)
+    return dict(ctx.meta["provenance"])
+
+
+def is_given(name: str) -> bool:
+    """Whether the option was given to the command at hand, and has not its default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _recorder(files: list[Path]) -> Callable[[Path, Path], None]:
+    """Keeps the record of each file that is about to be moved into place, and its path."""
+
+    def keep(part: Path, path: Path) -> None:
+        from isic.provenance.records import is_artifact, write_record
+
+        if rank() == 0 and is_artifact(path):
+            write_record(path, command_provenance(), part)
+            files.append(path)
+
+    return keep
+
+
+def _paths(value: Any) -> list[Path]:
+    """The paths of a parameter: one, several, none, or `(NAME, PATH)` each."""
+    if value is None:
+        return []
+    values = value if isinstance(value, list | tuple) else [value]
+    return [one[1] if isinstance(one, tuple) else one for one in values]
+
+
+def _stage(ctx: click.Context) -> str:
+    return ctx.command_path.partition(" ")[2]
 
 
 def _memory() -> str:

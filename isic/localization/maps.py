@@ -76,7 +76,8 @@ def in_unit(maps: np.ndarray, unit: str) -> np.ndarray:
     """Each map (n, h, w) divided by its own `maximum` or `mean`; a map of zeros stays one.
 
     CAM's scale means nothing between images. The maximum is the usual unit; that of a product of
-    three scales is a rare peak, and the mean the steadier one (docs/results/units-and-thresholds.md).
+    three scales is a rare peak, and the mean the steadier one
+    (docs/results/units-and-thresholds.md).
     """
     own = {"maximum": np.max, "mean": np.mean}[unit](maps, (1, 2), keepdims=True)
     return np.divide(maps, own, out=np.zeros_like(maps), where=own > 0)

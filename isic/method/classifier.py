@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from isic.data.batches import class_batches
 from isic.data.encoded import Encoded
 from isic.method.icfs import icfs_loss
 from isic.networks.fusion import FusionNetwork, image_vectors, logits
+from isic.settings.sections import Classifier
 from isic.training.devices import pick_device
-from isic.training.loop import train
+from isic.training.loop import Job, train
 from isic.training.process_group import gathered
 
 
@@ -23,15 +24,9 @@ def train_classifier(
     images: np.ndarray | Encoded,
     labels: np.ndarray,
     similar: np.ndarray | None,
-    *,
-    lam: float,
-    classes_per_batch: int,
-    images_per_class: int,
-    epochs: int,
-    seed: int,
+    settings: Classifier,
+    job: Job,
     near: np.ndarray | None = None,
-    log: Callable[[int, dict[str, float]], None] = lambda *_: None,
-    **settings,
 ) -> list[dict[str, float]]:
     """Train a classifier with L = L_CE + λ·L_ICFS (Eq. 6) in place.
 
@@ -41,8 +36,8 @@ def train_classifier(
         images: (n, R, R, 3) uint8.
         labels: (n,) int64.
         similar: (C, C) bool, rows M_i, for ICFS; None where they are not known, and λ = 0.
-        lam: λ.
-        epochs, log, settings: as `isic.training.loop.train` takes them.
+        settings: λ, batches of P classes × K images, and what `isic.training.loop.train` takes.
+        job: as `isic.training.loop.train` takes it.
         near: (C, C) float, S, by which a batch takes classes that are near each other; None draws
             them at random. With the same seed every λ and γ has the same batches.
 
@@ -65,8 +60,8 @@ def train_classifier(
         vectors = gathered(image_vectors(fused), len(rows))
         loss = ce = functional.cross_entropy(scores, y)
         icfs = {} if pairs is None else {"icfs": icfs_loss(vectors, y, pairs)}
-        if lam:
-            loss = ce + lam * icfs["icfs"]
+        if settings.lam:
+            loss = ce + settings.lam * icfs["icfs"]
         still = vectors.detach()
         any_two = 2 * still.var(dim=0).mean()
         return {
@@ -79,25 +74,26 @@ def train_classifier(
         }
 
     def sampler(rng: np.random.Generator):
-        return class_batches(labels, near, classes_per_batch, images_per_class, rng)
+        return class_batches(
+            labels, near, settings.classes_per_batch, settings.images_per_class, rng
+        )
 
     seen: list[dict[str, float]] = []
     said = False
 
     def watched(epoch: int, means: dict[str, float]) -> None:
         nonlocal said
-        log(epoch, means)
+        job.log(epoch, means)
         seen.append(means)
-        reason = collapse(seen, classes, finished=epoch == epochs)
+        reason = collapse(seen, classes, finished=epoch == settings.epochs)
         if reason and not said:
-            remedy = "Lower lam" if lam else "Train longer or faster"
+            remedy = "Lower lam" if settings.lam else "Train longer or faster"
             print(
                 f"warning: training has collapsed in epoch {epoch}: {reason}. {remedy}.", flush=True
             )
             said = True
 
-    settings |= {"epochs": epochs, "seed": seed, "log": watched}
-    return train(network, images, losses, sampler, **settings)
+    return train(network, images, losses, sampler, settings, replace(job, log=watched))
 
 
 def collapse(curves: list[dict[str, float]], classes: int, finished: bool) -> str | None:

@@ -16,9 +16,10 @@ from torch.nn import functional
 from isic.data.batches import shuffled
 from isic.data.encoded import Encoded
 from isic.networks.fusion import PlainNetwork, logits
+from isic.settings.sections import Plain
 from isic.training.devices import pick_device
 from isic.training.inference import infer
-from isic.training.loop import train
+from isic.training.loop import Job, train
 from isic.training.process_group import gathered
 
 
@@ -26,10 +27,8 @@ def train_recognizer(
     network: PlainNetwork,
     images: np.ndarray | Encoded,
     labels: np.ndarray,
-    *,
-    batch_size: int,
-    seed: int,
-    **settings,
+    settings: Plain,
+    job: Job,
 ) -> list[dict[str, float]]:
     """Train a recognizer with cross-entropy in place; arguments as in `train_classifier`."""
     target = torch.tensor(labels).to(pick_device())
@@ -40,9 +39,9 @@ def train_recognizer(
         return {"loss": ce, "accuracy": (scores.argmax(1) == target[rows]).float().mean()}
 
     def sampler(rng: np.random.Generator):
-        return shuffled(len(images), batch_size, rng)
+        return shuffled(len(images), settings.batch_size, rng)
 
-    return train(network, images, losses, sampler, seed=seed, **settings)
+    return train(network, images, losses, sampler, settings, job)
 
 
 def best_classes(

@@ -10,7 +10,8 @@ from isic.data.batches import shuffled
 from isic.data.encoded import Encoded
 from isic.method.masks import LEFT_OUT, OBJECT
 from isic.networks.fusion import FusionNetwork
-from isic.training.loop import train
+from isic.settings.sections import Segmenter
+from isic.training.loop import Job, train
 from isic.training.process_group import gathered
 
 
@@ -38,10 +39,8 @@ def train_segmenter(
     network: FusionNetwork,
     images: np.ndarray | Encoded,
     masks: np.ndarray | Encoded,
-    *,
-    batch_size: int,
-    seed: int,
-    **settings,
+    settings: Segmenter,
+    job: Job,
 ) -> list[dict[str, float]]:
     """Train a segmenter in place.
 
@@ -49,7 +48,7 @@ def train_segmenter(
         network: with one output.
         images: (n, R, R, 3) uint8.
         masks: (n, R, R) uint8 of 1, 0 and 255, see `isic.method.masks.pseudo_mask`.
-        settings: as `isic.training.loop.train` takes them.
+        settings, job: as `isic.training.loop.train` takes them.
 
     Returns:
         Curves, one row an epoch.
@@ -59,6 +58,6 @@ def train_segmenter(
         return {"loss": segmentation_loss(gathered(model(x)[1], len(rows)), y)}
 
     def sampler(rng: np.random.Generator):
-        return shuffled(len(images), batch_size, rng)
+        return shuffled(len(images), settings.batch_size, rng)
 
-    return train(network, images, losses, sampler, targets=masks, seed=seed, **settings)
+    return train(network, images, losses, sampler, settings, job, targets=masks)

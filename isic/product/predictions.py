@@ -31,8 +31,8 @@ from isic.data.image import SUFFIXES, contents, decode_small, in_order
 from isic.data.index import check_ids
 from isic.errors import InputError
 from isic.product.localizer import Localization, Localizer
-from isic.storage.files import folder_beside, make_folder
-from isic.storage.tables import read_csv, write_csv, write_json
+from isic.storage.files import folder_beside, make_folder, write_json
+from isic.storage.tables import read_csv, write_csv
 
 IMAGE_COLUMNS = ["image_id", "width", "height", "class", "probability", "objects", "mask"]
 IMAGE_COLUMNS += ["problem"]

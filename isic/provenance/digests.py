@@ -21,11 +21,13 @@ from isic.errors import InputError
 from isic.process import THREADS
 
 PACKAGE = Path(__file__).parents[1]
+GROUPS = ("figure",)  # folders of isic/commands whose commands are named with the folder's name
 DATA = sorted([*PACKAGE.rglob("*.csv"), *PACKAGE.rglob("*.html")])
 # How files are written, recorded, named; what a setting may be (its value is a parameter already);
 # how processes are started, curves shown. None of it changes what is computed.
 LEFT_OUT = (
     "isic.commands.arguments",
+    "isic.commands.options",
     "isic.commands.running",
     "isic.errors",
     "isic.process",
@@ -43,21 +45,34 @@ def code_digest(stage: str) -> str:
     Raises:
         InputError: there is no such command, or a module uses a relative import.
     """
-    modules = sorted(_reachable([_command(stage)]))
+    modules = sorted(_reachable([command_module(stage)]))
     parts = [f"{THREADS} threads", *(f"{name} {_module_text(name)}" for name in modules)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _command(stage: str) -> str:
-    """The module of a command: `isic/commands/FOLDER/STAGE.py`."""
-    found = {
-        path.stem.replace("_", "-"): f"isic.commands.{path.parent.name}.{path.stem}"
-        for path in PACKAGE.glob("commands/*/*.py")
-        if path.stem != "__init__"
-    }
-    if stage not in found:
-        raise InputError(f"isic/commands: no command {stage}; it has {', '.join(sorted(found))}")
-    return found[stage]
+@cache
+def command_modules() -> dict[str, str]:
+    """The module of each command: `isic/commands/FOLDER/STAGE.py`, of `figure NAME`
+    `isic/commands/figure/NAME.py`."""
+    found = {}
+    for path in sorted(PACKAGE.glob("commands/*/*.py")):
+        name, folder = path.stem.replace("_", "-"), path.parent.name
+        if path.stem != "__init__":
+            stage = f"{folder} {name}" if folder in GROUPS else name
+            found[stage] = f"isic.commands.{folder}.{path.stem}"
+    return found
+
+
+def command_module(stage: str) -> str:
+    """The module of a command.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    known = command_modules()
+    if stage not in known:
+        raise InputError(f"isic/commands: no command {stage}; it has {', '.join(known)}")
+    return known[stage]
 
 
 def _reachable(modules: Iterable[str]) -> set[str]:

@@ -1,4 +1,8 @@
-"""Where an artifact came from: the record beside it, and what a stage's inputs are."""
+"""Where a file came from: its record, `.NAME.made.json` beside it, and what a stage's inputs are.
+
+A record is written before its file is moved into place. A file that is older than its record and of
+the same length is taken for the one that was written; any other is compared by its SHA-256.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from typing import Any
 
 from isic.errors import InputError
 from isic.provenance.digests import code_digest
-from isic.storage.tables import write_json
+from isic.storage.files import write_json
 
 PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
 
@@ -69,9 +73,25 @@ def record_path(path: str | os.PathLike[str]) -> Path:
     return path.with_name(f".{path.name}.made.json")
 
 
-def write_record(path: str | os.PathLike[str], made: Mapping[str, str]) -> None:
-    """Keep the provenance of a file beside it, with its fingerprint, by which damage is known."""
-    write_json({**made, "fingerprint": fingerprint(path)}, record_path(path))
+def is_artifact(path: Path) -> bool:
+    """Whether a file has a record: not a record itself, a checkpoint, or part of a new folder."""
+    return not (
+        path.name.endswith((".made.json", ".checkpoint"))
+        or any(folder.name.endswith(".part") for folder in path.parents)
+    )
+
+
+def write_record(
+    path: str | os.PathLike[str], made: Mapping[str, str], part: str | os.PathLike[str]
+) -> None:
+    """Keep the provenance of a file beside it, with its length and fingerprint.
+
+    Args:
+        path: the file's place.
+        part: where it stands at the moment.
+    """
+    size = Path(part).stat().st_size
+    write_json({**made, "size": size, "fingerprint": fingerprint(part)}, record_path(path))
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -92,10 +112,22 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     raise InputError(f"{record}: is damaged. Delete it and {path}, and run the same command again.")
 
 
+def is_untouched(path: Path, record: Mapping[str, Any]) -> bool:
+    """Whether a file has the length that its record says and was not written after it."""
+    try:
+        file, kept = path.stat(), record_path(path).stat()
+    except OSError:
+        return False
+    return file.st_size == record.get("size") and file.st_mtime_ns < kept.st_mtime_ns
+
+
 def _unharmed(path: Path) -> str:
     """The fingerprint of an input, which has to be as isic wrote it, if isic wrote it."""
+    record = read_record(path)
+    if record and is_untouched(path, record):
+        return record["fingerprint"]
     found = fingerprint(path)
-    if read_record(path).get("fingerprint", found) != found:
+    if record.get("fingerprint", found) != found:
         raise InputError(
             f"{path}: is not as it was written, so damaged or edited. Delete it and run the same "
             f"command again; to have it used as it is, delete {record_path(path)}."

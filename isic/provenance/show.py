@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from isic.errors import InputError
 from isic.provenance.digests import code_digest
-from isic.provenance.records import fingerprint, read_record
+from isic.provenance.records import fingerprint, is_untouched, read_record
 from isic.storage.hdf5 import open_hdf5
 
 PARTS = ("command", "settings", "code", "versions", "inputs")
@@ -64,18 +64,25 @@ def read_provenance(path: Path) -> dict[str, Any]:
     } | ({"fingerprint": record["fingerprint"]} if record else {})
 
 
-def report(path: Path) -> list[str]:
-    """Lines that tell how a file was made, and what has changed since, seen from this folder."""
+def report(path: Path, verify: bool = False) -> list[str]:
+    """Lines that tell how a file was made, and what has changed since, seen from this folder.
+
+    Args:
+        verify: compare bytes also where length and time say that a file is as it was written.
+    """
     made = read_provenance(path)
     lines = [f"{path}: {made['command']}"]
-    if "fingerprint" in made and fingerprint(path) != made["fingerprint"]:
+    if "fingerprint" in made and _fingerprint(path, verify) != made["fingerprint"]:
         lines.append("  CHANGED since it was written")
     lines += ["settings", *_table(made["settings"])]
     now = code_digest(made["command"])
     same = "as here" if made["code"] == now else f"here it is {now}"
     lines += ["code", f"  {made['code']} ({same})"]
     lines += ["versions", *_table({k: _version(k, v) for k, v in made["versions"].items()})]
-    lines += ["inputs", *(f"  {name}: {_input(name, then)}" for name, then in made["inputs"])]
+    lines += [
+        "inputs",
+        *(f"  {name}: {_input(name, then, verify)}" for name, then in made["inputs"]),
+    ]
     return lines
 
 
@@ -88,9 +95,16 @@ def _version(package: str, then: str) -> str:
     return then if then == now else f"{then} (here {now})"
 
 
-def _input(name: str, then: str | None) -> str:
+def _fingerprint(path: Path, verify: bool) -> str:
+    """A file's fingerprint, as its record says where the file is as it was written."""
+    record = {} if verify else read_record(path)
+    return record["fingerprint"] if record and is_untouched(path, record) else fingerprint(path)
+
+
+def _input(name: str, then: str | None, verify: bool) -> str:
     if then is None:
         return "a folder"
     if not Path(name).is_file():
         return f"{then} (not here)"
-    return f"{then} ({'unchanged' if fingerprint(name) == then else 'CHANGED since'})"
+    now = _fingerprint(Path(name), verify)
+    return f"{then} ({'unchanged' if now == then else 'CHANGED since'})"

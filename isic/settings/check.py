@@ -1,27 +1,33 @@
-"""The settings of a run: the defaults, then a data set's own, checked before any work starts.
+"""The settings of a run: declared defaults, then a data set's own, checked before any work starts.
 
 Read by the Snakefile at every start, so it imports neither torch nor numpy. What a setting may be
-stands in `schemas/config.schema.yaml`; what it is by default, and why, in `config.yaml`.
+and what it is by default stands in `isic/settings/sections.py`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib.util
-import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 
 from isic.errors import InputError
-
-Settings = dict[str, Any]
+from isic.settings.declare import schema_of, settings_of
+from isic.settings.sections import (
+    WEIGHTS,
+    Birds,
+    Directions,
+    Network,
+    Run,
+    Settings,
+    Training,
+)
 
 # JSON Schema takes 32.0 for an integer; a command line does not.
 Validator = jsonschema.validators.extend(
@@ -30,36 +36,118 @@ Validator = jsonschema.validators.extend(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     ),
 )
-WEIGHTS = re.compile(r"(\w+)_Weights\.\w+")
+SECTIONS: dict[str, type] = {
+    field.name: field.default_factory  # type: ignore[misc]  # a section's class makes its default
+    for field in dataclasses.fields(Settings)
+    if field.default_factory is not dataclasses.MISSING
+}
+BIRDS = {one.name for one in settings_of(Birds)}
+# What a section does not say, it takes from another: which, and the settings concerned.
+FOLLOWS = {
+    "segmenter": {
+        "classifier": [one.name for part in (Network, Training) for one in settings_of(part)]
+    },
+    "recognizer": {
+        "classifier": [one.name for one in settings_of(Training)],
+        "images": ["resize", "crop"],
+    },
+}
 
 
-def check(config: Mapping[str, Any], schema_path: str | os.PathLike[str]) -> dict[str, Settings]:
-    """Complete settings of each data set of `config`, which has the keys `defaults` and `datasets`.
+@cache
+def schema() -> dict[str, Any]:
+    """JSON Schema of a configuration."""
+    sections = {
+        name: {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {one.name: schema_of(one) for one in settings_of(section)},
+        }
+        for name, section in SECTIONS.items()
+    }
+    settings = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {one.name: schema_of(one) for one in settings_of(Run)} | sections,
+    }
+    names = r"^(?!weights$)[A-Za-z0-9][A-Za-z0-9.-]*$"
+    form = "letters, digits, '.' and '-', beginning with a letter or digit; not 'weights'"
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["datasets"],
+        "properties": {
+            "defaults": settings,
+            "datasets": {
+                "type": "object",
+                "propertyNames": {"pattern": names, "description": form},
+                "additionalProperties": settings,
+            },
+        },
+    }
+
+
+def check(config: Mapping[str, Any]) -> dict[str, Settings]:
+    """Complete settings of each data set of `config`, which has the key `datasets`, and `defaults`
+    for what is to differ from the declared defaults in all of them.
 
     Raises:
-        InputError: a line for each setting that is unknown, out of range, missing, or at odds with
-            another, beginning with its path (`datasets.birds.classifier.epochs: …`).
+        InputError: a line for each setting that is unknown, out of range, or at odds with another,
+            beginning with its path (`datasets.birds.classifier.epochs: …`).
     """
-    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    config = {**config, "defaults": _listed(config.get("defaults", {}), Run)}
+    if isinstance(config.get("datasets"), Mapping):
+        config["datasets"] = {k: _listed(own, Run) for k, own in config["datasets"].items()}
     errors = sorted(
-        Validator(schema).iter_errors(config), key=lambda error: [*map(str, error.path)]
+        Validator(schema()).iter_errors(config), key=lambda error: [*map(str, error.path)]
     )
     problems = [line for error in errors for line in _explain(error)]
-    if problems:
-        raise InputError("\n".join(problems))
-    known = schema["$defs"]["settings"]["properties"]
-    datasets = {name: merge(config["defaults"], own) for name, own in config["datasets"].items()}
-    for name, settings in datasets.items():
-        problems += [f"datasets.{name}.{line}" for line in _missing(settings, known)]
-        # What depends on several settings is looked at once all of them are there.
-        if not problems:
-            problems += [f"datasets.{name}.{line}" for line in _conflicts(settings)]
+    datasets = {}
+    if not problems:  # what depends on several settings is looked at once each is sound
+        for name, own in config["datasets"].items():
+            stated = merge(config["defaults"], own)
+            datasets[name] = complete(stated)
+            problems += [f"datasets.{name}.{line}" for line in _conflicts(datasets[name], stated)]
     if problems:
         raise InputError("\n".join(problems))
     return datasets
 
 
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
+def complete(stated: Mapping[str, Any]) -> Settings:
+    """All settings from those that are stated; others follow another section, or the default."""
+    values: dict[str, Any] = {}
+    for name, section in SECTIONS.items():
+        followed = {
+            one: getattr(values[other], one)
+            for other, names in FOLLOWS.get(name, {}).items()
+            for one in names
+        }
+        values[name] = section(**_tuples(followed | stated.get(name, {})))
+    run = {one.name: stated[one.name] for one in settings_of(Run) if one.name in stated}
+    return Settings(**_tuples(run), **values)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+
+
+def _listed(values: Any, section: type) -> Any:
+    """Values in which one value for a list is a list of one."""
+    if not isinstance(values, Mapping):
+        return values
+    many = {one.name for one in settings_of(section) if one.many}
+    parts = SECTIONS if section is Run else {}
+    return {
+        name: [value]
+        if name in many and isinstance(value, str | int | float)
+        else _listed(value, parts[name])
+        if name in parts
+        else value
+        for name, value in values.items()
+    }
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of `base` with `changes` in it: sections are merged, values and lists replaced."""
     merged = dict(base)
     for name, value in changes.items():
@@ -68,38 +156,14 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
     return merged
 
 
-def options(settings: Mapping[str, Any]) -> str:
-    """Settings as command-line options, quoted for the shell.
-
-    `{"batch_size": 64}` gives `--batch-size 64`, a truth value `--name` or `--no-name`; lists are
-    joined with commas, and a setting that is None is left out.
-    """
-    words: list[str] = []
-    for name, value in settings.items():
-        name = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no-{name}")
-        elif value is not None:
-            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            words += [f"--{name}", text]
-    return shlex.join(words)
-
-
-def portable(settings: Mapping[str, Any]) -> Settings:
-    """A copy that can be shown to others: of an absolute path only the last part."""
-    return {name: _portable(value) for name, value in settings.items()}
-
-
-def _portable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return portable(value)
-    absolute = isinstance(value, str) and Path(value).is_absolute()
-    return f"…/{Path(value).name}" if absolute else value
-
-
-def named_weights(weights: str) -> bool:
-    """Whether `weights` is a torchvision name (`ResNet50_Weights.IMAGENET1K_V1`), not a file."""
-    return WEIGHTS.fullmatch(weights) is not None
+def portable(settings: Any) -> Any:
+    """Settings as they can be shown to others: of an absolute path only the last part."""
+    if dataclasses.is_dataclass(settings):
+        settings = dataclasses.asdict(settings)  # type: ignore[arg-type]  # no class is passed
+    if isinstance(settings, Mapping):
+        return {name: portable(value) for name, value in settings.items()}
+    absolute = isinstance(settings, str) and Path(settings).is_absolute()
+    return f"…/{Path(settings).name}" if absolute else settings
 
 
 @cache
@@ -156,49 +220,53 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
 
 
-def _missing(settings: Settings, known: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    for name, schema in known.items():
-        if name not in settings:
-            yield f"{path}{name}: missing; give it here or in defaults"
-        elif "properties" in schema:
-            yield from _missing(settings[name], schema["properties"], f"{path}{name}.")
-
-
-def _conflicts(settings: Settings) -> Iterator[str]:
+def _conflicts(settings: Settings, stated: Mapping[str, Any]) -> Iterator[str]:
     """What no single setting can be blamed for, as `path: reason`."""
-    source, masks = settings["source"], settings["masks"]
-    if source["type"] != "birds" and not source["root"]:
-        if not source["url"]:
+    source, masks, classifier = settings.source, settings.masks, settings.classifier
+    if source.type != "birds" and not source.root:
+        if not source.url:
             yield "source.root: missing; give the folder that holds the images, or source.url"
-        elif not source["checksum"]:
-            yield "source.checksum: missing; give the archive's, as sha256:HEX or md5:HEX"
-    for name in ("images", "recognizer"):
-        crop, resize = settings[name]["crop"], settings[name]["resize"]
-        if crop > resize:
-            yield f"{name}.crop: {crop} is greater than {name}.resize, {resize}"
-    if masks["background"] >= masks["foreground"]:
+        elif len(source.checksum or ()) != len(source.url):
+            yield "source.checksum: missing; give each archive's, as sha256:HEX or md5:HEX"
+    if source.type != "birds" and (drawn := set(stated.get("source", {})) & BIRDS):
+        yield f"source.{min(drawn)}: is for type: birds alone; this is {source.type}"
+    for name, view in (("images", settings.images), ("recognizer", settings.recognizer)):
+        if view.crop > view.resize:
+            yield f"{name}.crop: {view.crop} is greater than {name}.resize, {view.resize}"
+    if masks.background >= masks.foreground:
         yield (
-            f"masks.background: {masks['background']} is not less than masks.foreground, "
-            f"{masks['foreground']}"
+            f"masks.background: {masks.background} is not less than masks.foreground, "
+            f"{masks.foreground}"
         )
-    classifier = settings["classifier"]
-    if classifier["weights"] == "none" and classifier["batches"] == "similar":
+    compress = settings.directions.compress
+    if compress != Directions.compress:
+        for section, name in (("masks", "foreground"), ("masks", "background"), ("boxes", "nmf")):
+            if name not in stated.get(section, {}):
+                yield (
+                    f"{section}.{name}: missing; its default is for directions.compress "
+                    f"{Directions.compress}, and yours is {compress:g}"
+                )
+    if classifier.weights == "none" and classifier.batches == "similar":
         yield (
             "classifier.batches: similar needs S before any training, and so pretrained weights; "
             "with weights: none set it to random"
         )
-    recognizer = settings["recognizer"]
-    if recognizer["backbone"] and not recognizer["epochs"] and recognizer["weights"] == "none":
+    recognizer = settings.recognizer
+    if recognizer.backbone and not recognizer.epochs and recognizer.weights == "none":
         yield "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights"
-    for name in ("classifier", "segmenter", "recognizer"):
-        if settings[name]["backbone"] is not None:
-            yield from (f"{name}.{line}" for line in network_conflicts(settings[name]))
+    for name, network in (
+        ("classifier", classifier),
+        ("segmenter", settings.segmenter),
+        ("recognizer", recognizer),
+    ):
+        if network.backbone is not None:
+            found = network_conflicts(network.backbone, network.weights)
+            yield from (f"{name}.{line}" for line in found)
 
 
-def network_conflicts(section: Mapping[str, Any]) -> Iterator[str]:
+def network_conflicts(backbone: str, weights: str) -> Iterator[str]:
     """Backbone or weights that torchvision does not have, and weights of another backbone."""
     networks, known_weights = torchvision_names()
-    backbone, weights = section["backbone"], section["weights"]
     if networks and backbone not in networks:
         close = difflib.get_close_matches(backbone, sorted(networks), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""

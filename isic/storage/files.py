@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import errno
 import glob
+import json
 import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -113,6 +116,12 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
+# Called with the temporary path and the final one before a file is moved into place.
+before_replace: ContextVar[Callable[[Path, Path], None] | None] = ContextVar(
+    "before_replace", default=None
+)
+
+
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends well.
@@ -138,6 +147,15 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield part
             with part.open("rb") as file:
                 os.fsync(file.fileno())
+            if keep := before_replace.get():
+                keep(part, path)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def write_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write JSON, atomically."""
+    with atomic(path) as part:
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        part.write_text(text, encoding="utf-8")

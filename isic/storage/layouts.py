@@ -1,4 +1,8 @@
-"""What the files of a run hold."""
+"""Every file of a run, and what it holds: paths, data sets of HDF5 files, columns of CSV files.
+
+Paths have Snakemake's wildcards: `dataset`; `arm`, `network` and `kind` (`isic.settings.runs`);
+`resize`, in pixels; `shard`, its number.
+"""
 
 from __future__ import annotations
 
@@ -47,3 +51,47 @@ MAPS: Layout = {
     "@crop": "pixels",
     "@relative": "truth value",
 }
+
+
+class Files:
+    """The files that the rules make, and that others find in a run's folder."""
+
+    archive = "data/{archive}"
+    weights = "results/weights/{weights}.pth"
+    source = "results/{dataset}/source"
+    index = "results/{dataset}/index.csv"
+    truth = "results/{dataset}/truth.csv"
+    images = "results/{dataset}/images~{resize}.h5"
+    image_shard = "results/{dataset}/images~{resize}/{shard}.h5"
+    similarity = "results/{dataset}/similarity.h5"
+    classifier = "results/{dataset}/{arm}/classifier.safetensors"
+    curves = "results/{dataset}/{arm}/curves.csv"
+    features = "results/{dataset}/{arm}/features/{shard}.h5"
+    directions = "results/{dataset}/{arm}/directions/{shard}.h5"
+    masks = "results/{dataset}/{arm}/masks/{shard}.h5"
+    segmenter = "results/{dataset}/{arm}/segmenter.safetensors"
+    segmenter_curves = "results/{dataset}/{arm}/segmenter_curves.csv"
+    plain = "results/{dataset}/plain_seed~{seed}/recognizer.safetensors"
+    plain_curves = "results/{dataset}/plain_seed~{seed}/curves.csv"
+    recognizer = "results/{dataset}/recognizer/recognizer.safetensors"
+    recognizer_curves = "results/{dataset}/recognizer/curves.csv"
+    topk = "results/{dataset}/topk.csv"
+    run = "results/{dataset}/{run}"
+    maps = "results/{dataset}/{network}_{kind}/maps.h5"
+    boxes = "results/{dataset}/{network}_{kind}/boxes.csv"
+    crop_boxes = "results/{dataset}/{network}_{kind}/crop_boxes.csv"
+    scores = "results/{dataset}/{network}_{kind}/scores.json"
+    trivial = "results/{dataset}/trivial/scores.json"
+    table1 = "results/{dataset}/table1.csv"
+    table = "results/{dataset}/table{table}.csv"
+    table_seeds = "results/{dataset}/table{table}_seeds.csv"
+    figure = "results/{dataset}/figures/{figure}.png"
+    summary = "results/{dataset}/summary.html"
+    everything = "results/{dataset}/all"
+    check = "results/{dataset}/check.html"
+    model = "results/{dataset}/model.safetensors"
+    predictions = "results/{dataset}/predictions"
+    risk_coverage = "results/{dataset}/risk_coverage.csv"
+
+
+FIGURES = ("similarity", "loss_curves", "localization", "similar_classes")  # of the paper

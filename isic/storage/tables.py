@@ -1,8 +1,7 @@
-"""CSV and JSON files."""
+"""CSV files."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,10 +56,3 @@ def write_csv(
     """Write a table, or rows with the same keys, as CSV, atomically; floats survive the trip."""
     with atomic(path) as part:
         pd.DataFrame(rows).to_csv(part, index=False, lineterminator="\n")
-
-
-def write_json(content: Any, path: str | os.PathLike[str]) -> None:
-    """Write JSON, atomically."""
-    with atomic(path) as part:
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        part.write_text(text, encoding="utf-8")

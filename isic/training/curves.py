@@ -9,6 +9,10 @@ from pathlib import Path
 Log = Callable[[int, dict[str, float]], None]
 
 
+def no_log(epoch: int, values: dict[str, float]) -> None:
+    """Logs nothing."""
+
+
 @contextmanager
 def event_log(folder: Path | None, stage: str) -> Iterator[Log]:
     """Yield what writes an epoch's values to TensorBoard, as `STAGE/name`; nothing if no folder.
@@ -17,7 +21,7 @@ def event_log(folder: Path | None, stage: str) -> Iterator[Log]:
     stage left there before is removed: an interrupted training would show as a second line.
     """
     if folder is None:
-        yield lambda *_: None
+        yield no_log
         return
     from torch.utils.tensorboard import SummaryWriter
 

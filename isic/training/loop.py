@@ -23,7 +23,9 @@ from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.networks.backbones import parameter_groups
 from isic.process import processes, rank
+from isic.settings.sections import Training
 from isic.training.checkpoint import Checkpoint
+from isic.training.curves import Log, no_log
 from isic.training.devices import pick_device
 from isic.training.inference import autocast, check_crop, resident, supply
 from isic.training.process_group import everyones, first_says, own, parallel
@@ -39,6 +41,27 @@ LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within 
 CHECKPOINT_EVERY = 60.0  # seconds, at least, between two checkpoints
 
 IMAGES_NAMED = 8  # of a batch whose loss is not finite; the log names all
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training needs besides its settings.
+
+    Attributes:
+        crop: side of the random crop, pixels, ≤ R.
+        seed: of all that is random.
+        log: called after each epoch with its number, from 1, and the values that `train` returns,
+            besides `images_per_second`; see `isic.training.curves`.
+        checkpoint: the training is saved there about once a minute, and goes on from what is saved
+            there; on the CPU it ends with the same bytes as if it had not been interrupted.
+        image_ids: (n,) what the images are called in messages; by default their rows.
+    """
+
+    crop: int
+    seed: int
+    log: Log = no_log
+    checkpoint: Checkpoint | None = None
+    image_ids: Sequence[str] | None = None
 
 
 @dataclass
@@ -154,19 +177,9 @@ def train(
     images: np.ndarray | Encoded,
     losses: Losses,
     sampler: Callable[[np.random.Generator], Iterable[np.ndarray]],
-    *,
-    epochs: int,
-    crop: int,
-    learning_rate: float,
-    backbone_learning_rate: float,
-    momentum: float,
-    weight_decay: float,
-    precision: str,
-    seed: int,
+    settings: Training,
+    job: Job,
     targets: np.ndarray | Encoded | None = None,
-    log: Callable[[int, dict[str, float]], None] = lambda *_: None,
-    checkpoint: Checkpoint | None = None,
-    image_ids: Sequence[str] | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` in place, within `process_group.together` where processes are several.
 
@@ -179,14 +192,9 @@ def train(
             are decoded as they are needed.
         losses: see `Losses`.
         sampler: yields one epoch's batches of rows.
-        crop: side of the random crop, pixels, ≤ R.
-        precision: `float32` or `bf16` (autocast).
-        targets: (n, R, R) uint8, cut and flipped with the images, or None.
-        log: called after each epoch with its number, from 1, and the values that are returned,
-            besides `images_per_second`; see `isic.training.curves`.
-        checkpoint: the training is saved there about once a minute, and goes on from what is saved
-            there; on the CPU it ends with the same bytes as if it had not been interrupted.
-        image_ids: (n,) what the images are called in messages; by default their rows.
+        settings: epochs, rates, precision.
+        job: crop, seed, and where the training is logged and saved.
+        targets: (n, R, R) uint8, cropped and flipped with the images, or None.
 
     Returns:
         One dictionary an epoch: `epoch` and the mean of each value of `losses`.
@@ -195,18 +203,20 @@ def train(
         InputError: the loss is not finite (the message names step and images; the last checkpoint
             stays, and is of before), or the crop is larger than the images.
     """
+    crop, epochs, checkpoint, log = job.crop, settings.epochs, job.checkpoint, job.log
     check_crop(crop, images)
     device = pick_device()
-    watch = Watch(network, device, range(len(images)) if image_ids is None else image_ids)
+    names = range(len(images)) if job.image_ids is None else job.image_ids
+    watch = Watch(network, device, names)
     saved_at = ""
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed * processes() + rank())  # dropout differs between processes
+    rng = np.random.default_rng(job.seed)
+    torch.manual_seed(job.seed * processes() + rank())  # dropout differs between processes
     network.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
-        parameter_groups(network, learning_rate, backbone_learning_rate),
-        momentum=momentum,
-        weight_decay=weight_decay,
-        nesterov=momentum > 0,
+        parameter_groups(network, settings.learning_rate, settings.backbone_learning_rate),
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=settings.momentum > 0,
     )
     stored, wanted = resident(images, device), resident(targets, device)
     at = Position()
@@ -217,7 +227,7 @@ def train(
         saved_at = _kept(checkpoint, at)
         print(f"goes on from epoch {at.epoch + 1}, step {at.step + 1}", flush=True)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
-    print(f"{len(images)} images, {epochs} epochs, {precision} on {where}", flush=True)
+    print(f"{len(images)} images, {epochs} epochs, {settings.precision} on {where}", flush=True)
     network.train()
     model = parallel(network)
     trained, begin = 0, time.perf_counter()
@@ -245,7 +255,7 @@ def train(
             seen = [values[own(len(batch))] for values in window]
             x = normalised(cut_out(pictures, places, *seen, crop).to(device))
             y = None if masks is None else cut_out(*next(masks), *window, crop).to(device)
-            with autocast(device, precision):
+            with autocast(device, settings.precision):
                 values = losses(model, x, rows, y)
             optimizer.zero_grad()
             watch.see(at.step, values["loss"])

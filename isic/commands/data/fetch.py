@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from isic.commands.arguments import Output
+from isic.commands.options import File
+from isic.errors import InputError
+from isic.settings.declare import Setting
+from isic.settings.sections import named_weights
 
 
 def fetch(
-    url: Annotated[str, typer.Argument(help="Address of the file.")],
-    output: Output,
-    checksum: Annotated[str, typer.Option(help="sha256:HEX or md5:HEX.")],
+    source: Annotated[
+        str, Setting("Address of the file, or torchvision's name of weights, NAME_Weights.VERSION.")
+    ],
+    output: Annotated[Path, File("File to write.", writes=True)],
+    checksum: Annotated[
+        str | None, Setting("sha256:HEX or md5:HEX; weights have their own")
+    ] = None,
 ) -> None:
-    """Download a file and check it."""
-    from isic.data.sources.download import fetch as download
+    """Download a file, or ImageNet weights, and check it; a file that is there is only checked."""
+    from isic.data.sources import download
 
-    download(url, output, checksum)
+    if named_weights(source):
+        download.weights(source, output)
+    elif checksum is None:
+        raise InputError(f"{source}: give its --checksum, sha256:HEX or md5:HEX.")
+    else:
+        download.fetch(source, output, checksum)

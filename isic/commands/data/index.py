@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
-
-from isic.errors import InputError
+from isic.commands.options import File
+from isic.settings.declare import Setting
+from isic.settings.sections import Images, Unreadable
 
 
 def index(
-    root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    output: Annotated[Path, typer.Argument(writable=True, help="index.csv to write.")],
-    truth: Annotated[
-        Path, typer.Argument(writable=True, help="truth.csv to write: the true boxes, if any.")
-    ],
+    root: Annotated[Path, File("Folder of the data set.")],
+    output: Annotated[Path, File("index.csv to write.", writes=True)],
+    truth: Annotated[Path, File("truth.csv to write: the true boxes, if any.", writes=True)],
     type: Annotated[
-        str, typer.Option(help="folder, cub or imagenet: the data set's layout.")
+        Literal["folder", "cub", "imagenet"], Setting("the data set's layout")
     ] = "folder",
-    unreadable: Annotated[
-        str, typer.Option(help="What to do with an image that cannot be read: error or skip.")
-    ] = "error",
+    unreadable: Unreadable = Images.unreadable,
 ) -> None:
     """List a data set's images, classes and boxes, and check every one."""
     from isic.data.sources.cub import index_cub
@@ -30,9 +26,7 @@ def index(
     from isic.data.sources.imagenet import index_imagenet
     from isic.storage.tables import write_csv
 
-    read = {"folder": index_folder, "cub": index_cub, "imagenet": index_imagenet}.get(type)
-    if read is None:
-        raise InputError(f"--type {type}: must be folder, cub or imagenet.")
+    read = {"folder": index_folder, "cub": index_cub, "imagenet": index_imagenet}[type]
     table, boxes, skipped = read(root, unreadable, workers=os.cpu_count() or 1)
     write_csv(boxes, truth)
     write_csv(table, output)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from isic.commands.options import File
 
 
 def unpack(
-    archive: Annotated[Path, typer.Argument(help="tar or zip archive.")],
-    output: Annotated[Path, typer.Argument(writable=True, help="Folder to write.")],
+    archive: Annotated[Path, File("tar or zip archive.")],
+    output: Annotated[Path, File("Folder to write.", writes=True)],
 ) -> None:
     """Unpack an archive into a new folder, whole or not at all."""
-    from isic.data.sources.download import unpack as extract
+    from isic.data.sources.download import unpack
 
-    extract(archive, output)
+    unpack(archive, output)

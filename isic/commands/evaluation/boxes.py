@@ -5,25 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from isic.commands.arguments import Index
+from isic.commands.options import File
+from isic.errors import some
+from isic.settings.declare import Setting
 
 
 def boxes(
     index: Index,
-    maps: Annotated[Path, typer.Argument(help="maps.h5.")],
-    output: Annotated[
-        Path, typer.Argument(writable=True, help="CSV to write: boxes from whole images.")
-    ],
-    crop_output: Annotated[
-        Path, typer.Argument(writable=True, help="CSV to write: boxes from centre crops.")
-    ],
+    maps: Annotated[Path, File("maps.h5.")],
+    output: Annotated[Path, File("CSV to write: boxes from whole images.", writes=True)],
+    crop_output: Annotated[Path, File("CSV to write: boxes from centre crops.", writes=True)],
     threshold: Annotated[
-        float, typer.Option(min=0, help="Cut, in the unit of the maps: `isic maps --help`.")
-    ] = 0.5,
+        float, Setting("in the unit of the maps, see isic maps --help; config.yaml: boxes", least=0)
+    ],
 ) -> None:
-    """Boxes of the test images: cut, largest component, its bounding box."""
+    """Boxes of the test images: threshold, largest component, its bounding box."""
     from isic.data.index import evaluated, read_index
     from isic.localization.boxes import extract
     from isic.storage.tables import write_csv
@@ -34,9 +31,6 @@ def boxes(
         write_csv(table, path)
         print(f"{path.name}: {len(table)} boxes")
         if missing := ids[~ids.isin(table["image_id"])].tolist():
-            print(f"warning: {path.name}: no box in {_some(missing)}: nothing is above the cut.")
-
-
-def _some(names: list[str]) -> str:
-    """How many images, and which, in a few words."""
-    return f"{len(names)} images ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+            print(
+                f"warning: {path.name}: no box in {some(missing)}: nothing is above the threshold."
+            )

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
-
-from isic.commands.arguments import Crop, Images, Index, Output, Precision
-from isic.commands.running import made_of
-from isic.errors import InputError
+from isic.commands.arguments import ImagesFile, Index, Output
+from isic.commands.options import File
+from isic.commands.running import command_provenance
+from isic.settings.declare import Setting
+from isic.settings.sections import Classifier, Crop, Images, Precision
 
 
 def maps(
     index: Index,
-    images: Images,
-    network: Annotated[Path, typer.Argument(help="Classifier, recognizer or segmenter.")],
+    images: ImagesFile,
+    network: Annotated[Path, File("Classifier, recognizer or segmenter.")],
     output: Output,
-    kind: Annotated[str, typer.Option(help="cam, nmf or segmenter.")],
+    kind: Annotated[Literal["cam", "nmf", "segmenter"], Setting("of the maps")],
     directions: Annotated[
-        list[Path] | None, typer.Option(help="For nmf: a shard of directions; repeat for each.")
+        list[Path] | None, File("For nmf: a shard of directions; repeat for each.")
     ] = None,
-    crop: Crop = 224,
-    precision: Precision = "float32",
+    crop: Crop = Images.crop,
+    precision: Precision = Classifier.precision,
 ) -> None:
     """Localisation maps of the test images, whole and centre crop.
 
@@ -41,8 +41,6 @@ def maps(
     from isic.networks.fusion import FusionNetwork
     from isic.storage.hdf5 import new_hdf5
 
-    if kind not in ("cam", "nmf", "segmenter"):
-        raise InputError(f"--kind {kind}: must be cam, nmf or segmenter.")
     table = read_index(index)
     chosen = evaluated(table)
     pixels, labels = load_images(images, table, chosen), class_ids(table)[chosen]
@@ -57,7 +55,7 @@ def maps(
     else:
         function = segmenter_maps(model)
     units = {"cam": f"the map's {unit}", "nmf": "mean of the class's maps", "segmenter": "sigmoid"}
-    attributes: dict[str, object] = dict(made_of())
+    attributes: dict[str, object] = dict(command_provenance())
     attributes |= {"resize": pixels.shape[1], "crop": crop, "units": units[kind], "kind": kind}
     attributes |= {"relative": kind != "segmenter", "axes": "image, y, x"}
     with new_hdf5(output, attributes) as file:

@@ -5,48 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from isic.commands.arguments import (
-    Backbone,
-    Crop,
-    Index,
-    Output,
-    Protocols,
-    Resize,
-    Seed,
-    TopK,
-    Truth,
-)
+from isic.commands.arguments import Index, Output, TopK, Truth
+from isic.commands.options import File
+from isic.errors import InputError
+from isic.settings.declare import Setting
+from isic.settings.sections import Crop, Images, Resize, Scores, Seed
 
 
 def scores(
     index: Index,
     truth: Truth,
-    boxes: Annotated[Path, typer.Argument(help="boxes.csv.")],
-    crop_boxes: Annotated[Path, typer.Argument(help="crop_boxes.csv.")],
     topk: TopK,
-    maps: Annotated[Path, typer.Argument(help="maps.h5, for the oracle MaxBoxAcc.")],
     output: Output,
-    model: Annotated[str, typer.Option(help="The model's name in the tables.")],
-    backbone: Backbone,
-    threshold_rule: Annotated[str, typer.Option(help="How the cut was chosen, in words.")],
+    settings: Scores,
+    boxes: Annotated[Path | None, File("boxes.csv; without it trivial boxes are scored.")] = None,
+    crop_boxes: Annotated[Path | None, File("crop_boxes.csv of the same run.")] = None,
+    maps: Annotated[Path | None, File("maps.h5 of the run, for the oracle MaxBoxAcc.")] = None,
+    model: Annotated[str | None, Setting("the run's name in the tables")] = None,
+    backbone: Annotated[str | None, Setting("of the run's network")] = None,
+    threshold_rule: Annotated[str | None, Setting("how the threshold was chosen, in words")] = None,
     seed: Seed = 0,
-    lam: Annotated[float | None, typer.Option(help="λ of the network's training.")] = None,
-    gamma: Annotated[float | None, typer.Option(help="γ of the network's training.")] = None,
-    protocols: Protocols = "crop,resize,original",
-    resize: Resize = 256,
-    crop: Crop = 224,
+    lam: Annotated[float | None, Setting("λ of the network's training", least=0)] = None,
+    gamma: Annotated[float | None, Setting("γ of it", least=-1, most=1)] = None,
+    resize: Resize = Images.resize,
+    crop: Crop = Images.crop,
 ) -> None:
-    """Score one run's boxes under the named protocols."""
+    """Score one run's boxes under the named protocols; or boxes that look at nothing: the whole
+    image, centred boxes."""
     from isic.data.index import read_index, read_truth
-    from isic.evaluation.scores import read_topk, score
+    from isic.evaluation.scores import read_topk, score, score_trivial
     from isic.localization.boxes import read_boxes
-    from isic.storage.tables import write_json
+    from isic.storage.files import write_json
 
+    tables = read_index(index), read_truth(truth)
+    view = {"protocols": settings.protocols, "resize": resize, "crop": crop}
+    if boxes is None:
+        write_json(score_trivial(*tables, read_topk(topk), **view), output)
+        return
+    if None in (run := (crop_boxes, maps, model, backbone, threshold_rule)):
+        names = ("--crop-boxes", "--maps", "--model", "--backbone", "--threshold-rule")
+        raise InputError(f"--boxes needs {names[run.index(None)]} of the same run, too.")
     result = score(
-        read_index(index),
-        read_truth(truth),
+        *tables,
         read_boxes(boxes),
         read_boxes(crop_boxes),
         read_topk(topk),
@@ -57,8 +57,6 @@ def scores(
         seed=seed,
         lam=lam,
         gamma=gamma,
-        protocols=protocols.split(","),
-        resize=resize,
-        crop=crop,
+        **view,
     )
     write_json(result, output)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from isic.commands.arguments import Output
+from isic.commands.options import File
 from isic.errors import InputError
+from isic.settings.declare import Setting
 
 
 def summary(
-    folder: Annotated[Path, typer.Argument(help="results/DATASET: what the run left.")],
+    folder: Annotated[Path, File("results/DATASET: what the run left.")],
     output: Output,
-    settings: Annotated[str, typer.Option(help="The data set's settings, to show: JSON.")] = "{}",
+    settings: Annotated[str, Setting("the data set's settings, to show: JSON")] = "{}",
 ) -> None:
     """One page on a run: counts, tables, warnings, times and memory, settings, versions."""
-    import json
-
     from isic.evaluation.report import summarize
     from isic.storage.files import atomic
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from isic.commands.arguments import Crop, Images, Index, Output, Precision
+from isic.commands.arguments import ImagesFile, Index, Output
+from isic.commands.options import File
+from isic.settings.declare import Setting
+from isic.settings.sections import Crop, Plain, Precision, Recognizer
 
 
 def topk(
     index: Index,
-    images: Images,
-    recognizer: Annotated[Path, typer.Argument(help="recognizer.safetensors.")],
+    images: ImagesFile,
+    recognizer: Annotated[Path, File("recognizer.safetensors.")],
     output: Output,
-    k: Annotated[int, typer.Option(min=1, help="How many classes an image.")] = 5,
-    crop: Crop = 224,
-    precision: Precision = "float32",
+    k: Annotated[int, Setting("how many classes an image", least=1)] = 5,
+    crop: Crop = Recognizer.crop,
+    precision: Precision = Plain.precision,
 ) -> None:
     """Name the k best classes of each test image."""
     import numpy as np

@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from isic.commands.arguments import Output
-from isic.commands.running import made_of
+from isic.commands.options import File
+from isic.commands.running import command_provenance
+from isic.settings.sections import Directions
 
 
 def directions(
-    features: Annotated[Path, typer.Argument(help="One shard of feature maps.")],
+    features: Annotated[Path, File("One shard of feature maps.")],
     output: Output,
-    solver: Annotated[str, typer.Option(help="gram (exact) or sklearn (iterative).")] = "gram",
-    compress: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Exponent on the feature maps.")
-    ] = 1.0,
+    settings: Directions,
 ) -> None:
     """The projection direction of each class: rank-1 NMF (Section 3.5)."""
     import numpy as np
@@ -30,12 +27,15 @@ def directions(
         labels = file["label"][:]
         found = np.unique(labels)
         vectors = [
-            class_direction(file["features"], np.flatnonzero(labels == c), solver, compress)
+            class_direction(
+                file["features"], np.flatnonzero(labels == c), settings.solver, settings.compress
+            )
             for c in found
         ]
     dead = [int(c) for c, v in zip(found, vectors, strict=True) if not v.any()]
     if dead:
         print(f"warning: the feature maps of classes {dead} are zero everywhere: they get no mask.")
-    with new_hdf5(output, {**made_of(), "compress": compress, "axes": "class, channel"}) as file:
+    attributes = {"compress": settings.compress, "axes": "class, channel"}
+    with new_hdf5(output, {**command_provenance(), **attributes}) as file:
         file["label"] = found
         file["direction"] = np.stack(vectors)

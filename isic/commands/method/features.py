@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from isic.commands.arguments import Crop, Images, Index, Output, Precision
-from isic.commands.running import made_of
-from isic.errors import InputError
+from isic.commands.arguments import ImagesFile, Index, Output, Shard, Shards
+from isic.commands.options import File
+from isic.commands.running import command_provenance
+from isic.errors import InputError, some
+from isic.settings.sections import Classifier, Crop, Images, Precision
 
 
 def features(
     index: Index,
-    images: Images,
-    classifier: Annotated[Path, typer.Argument(help="classifier.safetensors.")],
+    images: ImagesFile,
+    classifier: Annotated[Path, File("classifier.safetensors.")],
     output: Output,
-    shard: Annotated[int, typer.Option(min=0, help="Which shard of classes.")] = 0,
-    shards: Annotated[int, typer.Option(min=1, help="Shards in all.")] = 1,
-    crop: Crop = 224,
-    precision: Precision = "float32",
+    shard: Shard = 0,
+    shards: Shards = 1,
+    crop: Crop = Images.crop,
+    precision: Precision = Classifier.precision,
 ) -> None:
     """Write the fused feature maps of one shard's training images."""
     import numpy as np
@@ -43,9 +43,9 @@ def features(
     pixels = load_images(images, table, chosen)
     image_ids = table["image_id"].to_numpy()[chosen]
     maps = fused_maps(network, pixels, crop, precision)
-    dead = write_features(output, maps, image_ids, labels[chosen], made_of())
+    dead = write_features(output, maps, image_ids, labels[chosen], command_provenance())
     if dead:
-        print(f"warning: the feature maps of {_some(dead)} are zero everywhere: no mask for them.")
+        print(f"warning: the feature maps of {some(dead)} are zero everywhere: no mask for them.")
     for number in np.unique(labels[chosen]):
         own = image_ids[labels[chosen] == number]
         if set(own) <= set(dead):
@@ -53,8 +53,3 @@ def features(
                 f"warning: the feature maps of class {names[number]} are zero everywhere, in all "
                 f"{len(own)} images: train the classifier longer, or with a lower lam."
             )
-
-
-def _some(names: list[str]) -> str:
-    """How many images, and which, in a few words."""
-    return f"{len(names)} images ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"

@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from isic.commands.arguments import Backbone, Crop, Images, Index, Output, Weights
-from isic.commands.running import made_of
+from isic.commands.arguments import ImagesFile, Index, Output, WeightsFile
+from isic.commands.options import File
+from isic.commands.running import command_provenance
 from isic.errors import InputError
+from isic.settings.sections import Backbone, Crop, Images, Network, Similarity
 
 
 def similarity(
     index: Index,
-    images: Images,
+    images: ImagesFile,
     output: Output,
-    dimensions: Annotated[int, typer.Option(min=1, help="Length of an image vector.")] = 128,
-    crop: Crop = 224,
-    backbone: Backbone = "resnet50",
-    weights: Weights = None,
+    settings: Similarity,
+    crop: Crop = Images.crop,
+    backbone: Backbone = Network.backbone,
+    weights: WeightsFile = None,
     classifier: Annotated[
         Path | None,
-        typer.Option(help="A classifier trained with λ = 0; instead of --backbone, --weights."),
+        File("A classifier trained with λ = 0; instead of --backbone, --weights."),
     ] = None,
 ) -> None:
     """The inter-class similarity matrix S (Section 3.3)."""
@@ -53,9 +53,10 @@ def similarity(
     batches = infer(
         load_images(images, table, train), lambda x, _: image_vectors(network(x)[stage]), crop=crop
     )
-    means = class_vectors(batches, class_ids(table)[train], len(names), dimensions)
+    means = class_vectors(batches, class_ids(table)[train], len(names), settings.dimensions)
     matrix = similarity_matrix(means)
-    with new_hdf5(output, {**made_of(), "units": "cosine", "axes": "class i, class j"}) as file:
+    attributes = {**command_provenance(), "units": "cosine", "axes": "class i, class j"}
+    with new_hdf5(output, attributes) as file:
         file["similarity"] = matrix
         file["class_vectors"] = means
         file["class"] = np.array(names, dtype=object)

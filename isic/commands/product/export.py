@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
-
-from isic.errors import InputError
+from isic.commands.options import File
+from isic.settings.declare import Setting
 
 
 def export(
     format: Annotated[
-        str, typer.Argument(help="coco, voc or yolo: of predictions; onnx: of a model.")
+        Literal["coco", "voc", "yolo", "onnx"],
+        Setting("coco, voc or yolo: of predictions; onnx: of a model."),
     ],
-    source: Annotated[Path, typer.Argument(help="Folder that predict wrote, or the model.")],
+    source: Annotated[Path, File("Folder that predict wrote, or the model.")],
     output: Annotated[
-        Path, typer.Argument(writable=True, help="File (coco, onnx) or new folder (voc, yolo).")
+        Path, File("File (coco, onnx) or new folder (voc, yolo) to write.", writes=True)
     ],
-    masks: Annotated[bool, typer.Option(help="coco: with masks, as RLE.")] = True,
+    masks: Annotated[bool, Setting("coco: with masks, as RLE")] = True,
 ) -> None:
     """Write predictions as COCO, Pascal VOC or YOLO, or a model as ONNX.
 
@@ -26,8 +26,6 @@ def export(
     the images and data.yaml. CSV is what predict itself writes. onnx: the segmenter, images of any
     number and size in, its map out, checked against torch.
     """
-    if format not in ("coco", "voc", "yolo", "onnx"):
-        raise InputError(f"{format}: is no format of isic export: coco, voc, yolo or onnx.")
     if format == "onnx":
         from isic.networks.files import load_model
         from isic.product.onnx import export_onnx

@@ -7,24 +7,21 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from isic.commands.options import File
 from isic.errors import InputError
+from isic.settings.declare import Setting
 
 
 def init(
-    root: Annotated[Path, typer.Argument(help="Folder of class folders: CLASS/*.jpg.")],
+    root: Annotated[Path, File("Folder of class folders: CLASS/*.jpg.")],
     output: Annotated[
-        Path | None,
-        typer.Option(writable=True, help="Settings file to write. [default: FOLDER.yaml]"),
+        Path | None, File("Settings file to write. [default: FOLDER.yaml]", writes=True)
     ] = None,
     backbone: Annotated[
-        str | None,
-        typer.Option(help="torchvision's name. [default: resnet50, without a GPU mobilenet_v2]"),
+        str | None, Setting("torchvision's name  [default: resnet50, without a GPU mobilenet_v2]")
     ] = None,
     weights: Annotated[
-        str | None,
-        typer.Option(help="torchvision's name or a file. [default: the backbone's, ImageNet]"),
+        str | None, Setting("torchvision's name or a file  [default: the backbone's, ImageNet]")
     ] = None,
 ) -> None:
     """Look at a folder of labelled images, and write settings for it.
@@ -52,7 +49,7 @@ def init(
     gpu = torch.cuda.is_available()
     backbone = backbone or ("resnet50" if gpu else "mobilenet_v2")
     weights = weights or pretrained(backbone)
-    for problem in network_conflicts({"backbone": backbone, "weights": weights}):
+    for problem in network_conflicts(backbone, weights):
         raise InputError(problem)
     with atomic(output) as part:
         part.write_text(settings_file(found, name, gpu, backbone, weights), encoding="utf-8")

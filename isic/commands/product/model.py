@@ -5,28 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from isic.commands.arguments import Crop, Index, Output, Precision, Resize
-from isic.commands.running import made_of
+from isic.commands.arguments import Index, Output
+from isic.commands.options import File
+from isic.commands.running import command_provenance
+from isic.settings.sections import (
+    Boxes,
+    Crop,
+    Images,
+    Precision,
+    Recognizer,
+    Resize,
+    Segmenter,
+    Sigmoid,
+)
 
 
 def model(
     index: Index,
-    segmenter: Annotated[Path, typer.Argument(help="segmenter.safetensors.")],
+    segmenter: Annotated[Path, File("segmenter.safetensors.")],
     output: Output,
     recognizer: Annotated[
-        Path | None, typer.Option(help="Network that names the class: recognizer or classifier.")
+        Path | None, File("Network that names the class: recognizer or classifier.")
     ] = None,
-    threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="An object is above this, of the sigmoid.")
-    ] = 0.8,
-    resize: Resize = 256,
-    crop: Crop = 224,
-    precision: Precision = "float32",
-    recognizer_resize: Annotated[int, typer.Option(min=32, help="Pixels.")] = 256,
-    recognizer_crop: Annotated[int, typer.Option(min=32, help="Pixels.")] = 224,
-    recognizer_precision: Precision = "float32",
+    threshold: Sigmoid = Boxes.segmenter,
+    resize: Resize = Images.resize,
+    crop: Crop = Images.crop,
+    precision: Precision = Segmenter.precision,
+    recognizer_resize: Resize = Recognizer.resize,
+    recognizer_crop: Crop = Recognizer.crop,
+    recognizer_precision: Precision = Recognizer.precision,
 ) -> None:
     """Put all that `isic predict` needs into one file."""
     from isic.data.index import classes, read_index
@@ -38,6 +45,6 @@ def model(
         "crop": recognizer_crop,
         "precision": recognizer_precision,
     }
-    made = made_of()
+    made = command_provenance()
     made.pop("settings")  # they stand in the model by themselves
     save_model(output, segmenter, recognizer, settings, classes(read_index(index)), made)

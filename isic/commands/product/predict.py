@@ -7,38 +7,38 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
-from isic.commands.running import made_of
+from isic.commands.options import File
+from isic.commands.running import command_provenance
 from isic.errors import InputError
+from isic.settings.declare import Setting
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="results/DATASET/model.safetensors.")],
-    images: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
-    output: Annotated[Path, typer.Option(writable=True, help="Folder to write.")] = Path(
-        "predictions"
-    ),
-    all_objects: Annotated[
-        bool, typer.Option("--all-objects", help="Every object, not only the largest.")
-    ] = False,
+    model: Annotated[Path, File("results/DATASET/model.safetensors.")],
+    images: Annotated[tuple[str, ...], Setting("Image files, folders or globs.")],
+    output: Annotated[Path, File("Folder to write.", writes=True)] = Path("predictions"),
+    all_objects: Annotated[bool, Setting("every object, not only the largest")] = False,
     min_area: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Least area of an object, share of the image. [default: 0.01 with --all-objects]",
+        Setting(
+            "least area of an object, share of the image  [default: 0.01 with --all-objects]",
+            least=0,
+            most=1,
         ),
     ] = None,
-    masks: Annotated[bool, typer.Option(help="Write masks as PNG.")] = True,
-    overlays: Annotated[bool, typer.Option(help="Write images with boxes drawn on them.")] = True,
-    classes: Annotated[bool, typer.Option(help="Name each image's class.")] = True,
+    masks: Annotated[bool, Setting("write masks as PNG")] = True,
+    overlays: Annotated[bool, Setting("write images with boxes drawn on them")] = True,
+    classes: Annotated[bool, Setting("name each image's class")] = True,
     index: Annotated[
         Path | None,
-        typer.Option(help="index.csv: only its images, which lie below IMAGES, a folder; "
-                     "their labels are the classes."),
+        File(
+            "index.csv: only its images, which lie below IMAGES, a folder; their labels are the "
+            "classes."
+        ),
     ] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Put boxes and masks on the objects in new images.
 
     Writes boxes.csv (a row an object: box in pixels of the upright image, x1 and y1 exclusive, and
@@ -69,7 +69,14 @@ def predict(
     asked = Asked(all_objects, min_area, masks, overlays, classes)
     localizer = Localizer.load(model)
     found = predict(
-        localizer, root, ids, output, asked, problems=problems, labels=labels, metadata=made_of()
+        localizer,
+        root,
+        ids,
+        output,
+        asked,
+        problems=problems,
+        labels=labels,
+        metadata=command_provenance(),
     )
     bad = found[found["problem"].notna()]
     seen = found[found["problem"].isna()]
@@ -82,4 +89,4 @@ def predict(
     )
     if len(bad):
         print(f"isic: {len(bad)} could not be read: {output / 'images.csv'}", file=sys.stderr)
-        raise typer.Exit(3)
+        raise click.exceptions.Exit(3)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from isic.commands.options import File
+from isic.settings.declare import Setting
 
 
 def show(
-    file: Annotated[Path, typer.Argument(help="A file that isic wrote.")],
+    file: Annotated[Path, File("A file that isic wrote.")],
+    verify: Annotated[bool, Setting("compare bytes, not length and time alone")] = False,
 ) -> None:
     """Tell by which command, settings, code, versions and inputs a file was made.
 
@@ -18,4 +20,4 @@ def show(
     """
     from isic.provenance.show import report
 
-    print("\n".join(report(file)))
+    print("\n".join(report(file, verify)))

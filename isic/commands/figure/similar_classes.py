@@ -1,21 +1,21 @@
-"""isic figure-similar-classes."""
+"""isic figure similar-classes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from isic.commands.arguments import ImagesFile, Index, Output
+from isic.commands.options import File
+from isic.settings.sections import Classifier, Gamma
 
-from isic.commands.arguments import Images, Index, Output
 
-
-def figure_similar_classes(
+def similar_classes(
     index: Index,
-    images: Images,
-    similarity: Annotated[Path, typer.Argument(help="similarity.h5.")],
+    images: ImagesFile,
+    similarity: Annotated[Path, File("similarity.h5.")],
     output: Output,
-    gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
+    gamma: Gamma = Classifier.gamma,
 ) -> None:
     """Groups of similar classes, an image of each (Figure 6)."""
     from isic.data.index import read_index

@@ -1,23 +1,22 @@
-"""isic risk-coverage."""
+"""isic figure risk-coverage."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from isic.commands.arguments import Index, Truth
+from isic.commands.options import File
 
 
 def risk_coverage(
     index: Index,
     truth: Truth,
-    boxes: Annotated[Path, typer.Argument(help="boxes.csv that `isic predict` wrote.")],
-    output: Annotated[Path, typer.Argument(writable=True, help="CSV to write.")],
-    figure: Annotated[Path, typer.Argument(writable=True, help="PNG to write.")],
+    boxes: Annotated[Path, File("boxes.csv that isic predict wrote.")],
+    output: Annotated[Path, File("CSV to write.", writes=True)],
+    figure: Annotated[Path, File("PNG to write.", writes=True)],
 ) -> None:
-    """How much the confidence is worth: misses among the most confident images, by their share."""
+    """What the confidence is worth: misses among the most confident images, by their share."""
     import pandas as pd
 
     from isic.data.index import read_index, read_truth
@@ -28,11 +27,11 @@ def risk_coverage(
     from isic.localization.boxes import read_boxes
     from isic.storage.tables import write_csv
 
-    index_table, truth_table = read_index(index), read_truth(truth)
+    parts = confidence_and_hits(
+        read_index(index), read_truth(truth), read_boxes(boxes, "confidence")
+    )
     curves = {}
-    for split, part in confidence_and_hits(
-        index_table, truth_table, read_boxes(boxes, "confidence")
-    ).items():
+    for split, part in parts.items():
         curves[split] = curve(*part)
         line = f"{split}: {part[1].mean():.1%} of {len(part[1])} images hit"
         if len(part[1]) > 1:

@@ -1,19 +1,19 @@
-"""isic figure-similarity."""
+"""isic figure similarity."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from isic.commands.arguments import Output
+from isic.commands.options import File
+from isic.settings.sections import Classifier, Gamma
 
 
-def figure_similarity(
-    similarity: Annotated[Path, typer.Argument(help="similarity.h5.")],
+def similarity(
+    similarity: Annotated[Path, File("similarity.h5.")],
     output: Output,
-    gamma: Annotated[float, typer.Option(min=-1, max=1, help="γ: similar is S > γ.")] = 0.3,
+    gamma: Gamma = Classifier.gamma,
 ) -> None:
     """The inter-class similarity matrix, similar classes side by side (Figure 4c)."""
     from isic.evaluation.figures import save

@@ -1,0 +1,30 @@
+"""isic figure localization."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from isic.commands.arguments import ImagesFile, Index, Output, Truth
+from isic.commands.options import File
+from isic.settings.declare import Setting
+
+
+def localization(
+    index: Index,
+    images: ImagesFile,
+    truth: Truth,
+    output: Output,
+    run: Annotated[
+        list[tuple[str, Path]], File("Folder with maps.h5 and boxes.csv; repeat for each column.")
+    ],
+    rows: Annotated[int, Setting("images to show", least=1)] = 6,
+) -> None:
+    """Test images in rows with each run's map, its box and the true box (Figure 5)."""
+    from isic.data.index import read_index, read_truth
+    from isic.data.pack import load_images
+    from isic.evaluation.figures import localization, read_run, save
+
+    table = read_index(index)
+    runs = {name: read_run(folder) for name, folder in run}
+    save(localization(table, load_images(images, table), read_truth(truth), runs, rows), output)

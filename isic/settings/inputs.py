@@ -1,0 +1,177 @@
+"""The files that a job takes, where they depend on the settings: paths below `results`.
+
+Functions from the settings of one data set, its name and the wildcards' values to paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from isic.errors import InputError
+from isic.settings import runs
+from isic.settings.jobs import topk_view
+from isic.settings.sections import Settings, named_weights
+from isic.storage.layouts import Files
+
+
+def paths(pattern: str, values: Iterable[object], name: str, **wildcards: object) -> list[str]:
+    """The paths of a pattern for each value of one wildcard."""
+    return [pattern.format(**wildcards, **{name: value}) for value in values]
+
+
+def source_root(own: Settings, dataset: str) -> str:
+    """Folder of the data set: the user's own, or the one that a rule makes.
+
+    Raises:
+        InputError: the user's folder is not there.
+    """
+    root = own.source.root
+    if own.source.type == "birds" or not root:
+        return Files.source.format(dataset=dataset)
+    if not Path(root).is_dir():
+        raise InputError(
+            f"datasets.{dataset}.source.root: no folder {root}. "
+            "Put the data set there, or name the folder that holds it."
+        )
+    return root
+
+
+def source_contents(own: Settings, dataset: str) -> list[str]:
+    """What changes when images or annotations are added to a user's folder, or taken from it."""
+    root = Path(source_root(own, dataset))
+    if str(root) != own.source.root:
+        return []
+    folders = [path for path in (*root.glob("*/"), *root.glob("*/*/")) if path.is_dir()]
+    tables = [path for name in ("*.csv", "*.txt", "*/*.txt") for path in root.glob(name)]
+    return sorted(map(str, folders + tables))
+
+
+def weights(chosen: str, setting: str) -> list[str]:
+    """The file of pretrained weights, or nothing for `none`.
+
+    Raises:
+        InputError: it is a user's file and not there.
+    """
+    if chosen == "none":
+        return []
+    if named_weights(chosen):
+        return [Files.weights.format(weights=chosen)]
+    if not Path(chosen).is_file():
+        raise InputError(
+            f"{setting}: no file {chosen}. Put a torchvision state dict there, give one of "
+            "torchvision's names (ResNet50_Weights.IMAGENET1K_V1), which is downloaded, or none."
+        )
+    return [chosen]
+
+
+def image_shards(own: Settings, dataset: str, resize: object) -> list[str]:
+    count = range(own.images.shards)
+    return paths(Files.image_shard, count, "shard", dataset=dataset, resize=resize)
+
+
+def packed(own: Settings, dataset: str) -> str:
+    """The images at the size of all stages but a recognizer with a size of its own."""
+    return Files.images.format(dataset=dataset, resize=own.images.resize)
+
+
+def similarity_classifier(own: Settings, dataset: str) -> list[str]:
+    """Without pretrained weights, the λ = 0 classifier's own vectors take their place."""
+    if own.classifier.weights != "none":
+        return []
+    return [Files.classifier.format(dataset=dataset, arm=runs.base(own.seeds[0]))]
+
+
+def classifier_similarity(own: Settings, dataset: str, arm: str) -> list[str]:
+    """Similar classes matter to the loss where λ > 0, and to all arms' batches where these go by
+    S."""
+    if own.classifier.batches == "random" and runs.values(arm)["lambda"] == "0":
+        return []
+    return [Files.similarity.format(dataset=dataset)]
+
+
+def shards(own: Settings, pattern: str, dataset: str, arm: str) -> list[str]:
+    """An arm's files of all shards."""
+    return paths(pattern, range(own.features.shards), "shard", dataset=dataset, arm=arm)
+
+
+def earlier_masks(own: Settings, dataset: str, arm: str, shard: str) -> list[str]:
+    """The masks whose features make room for this shard's."""
+    earlier = int(shard) - (own.features.on_disk or 0)
+    return [Files.masks.format(dataset=dataset, arm=arm, shard=earlier)] if earlier >= 0 else []
+
+
+def topk_images(own: Settings, dataset: str) -> str:
+    """The images at the size that the network which names the classes is made for."""
+    return Files.images.format(dataset=dataset, resize=topk_view(own).resize)
+
+
+def topk_network(own: Settings, dataset: str) -> str:
+    """The recognizer, or the plain network where the settings name none."""
+    if own.recognizer.backbone:
+        return Files.recognizer.format(dataset=dataset)
+    return Files.plain.format(dataset=dataset, seed=own.seeds[0])
+
+
+def map_network(own: Settings, dataset: str, network: str, kind: str) -> str:
+    """The network whose maps a run has."""
+    if runs.is_plain(network):
+        return Files.plain.format(dataset=dataset, seed=runs.values(network)["seed"])
+    pattern = Files.segmenter if kind == "segmenter" else Files.classifier
+    return pattern.format(dataset=dataset, arm=network)
+
+
+def map_directions(own: Settings, dataset: str, network: str, kind: str) -> list[str]:
+    return shards(own, Files.directions, dataset, network) if kind == "nmf" else []
+
+
+def scores(dataset: str, names: Iterable[str]) -> list[str]:
+    """Scores of runs, of each once."""
+    return paths(f"{Files.run}/scores.json", dict.fromkeys(names), "run", dataset=dataset)
+
+
+def table_scores(own: Settings, dataset: str, table: int | str) -> list[str]:
+    """Scores of the rows of a table that need a network, all seeds."""
+    if int(table) == 1:
+        names = [run for seed in own.seeds for run in runs.table1_runs(own, seed).values()]
+    else:
+        names = [run for seed in own.seeds for run in runs.ablation_runs(own, int(table), seed)]
+    return scores(dataset, names)
+
+
+def baseline_scores(own: Settings, dataset: str, table: int | str) -> list[str]:
+    """Scores of BASE, to which Tables 2 to 4 state each row's difference, where it is no row."""
+    rows = table_scores(own, dataset, table)
+    base = scores(dataset, (f"{runs.base(seed)}_cam" for seed in own.seeds))
+    return [path for path in base if path not in rows]
+
+
+def compared_curves(own: Settings, dataset: str) -> list[tuple[str, str]]:
+    """Curves of Figures 4d and 4e, label and path."""
+    return [
+        (label, Files.curves.format(dataset=dataset, arm=arm))
+        for label, arm in runs.compared_arms(own)
+    ]
+
+
+def figure_folders(own: Settings, dataset: str) -> dict[str, str]:
+    """Folders of the columns of Figure 5, by label."""
+    columns = runs.figure_columns(own).items()
+    return {name: Files.run.format(dataset=dataset, run=run) for name, run in columns}
+
+
+def model_arm(own: Settings) -> str:
+    """The arm whose segmenter the model has, and whose pseudo-masks are looked at."""
+    return runs.arm(own, own.seeds[0])
+
+
+def model_files(own: Settings, pattern: str, dataset: str) -> list[str]:
+    """That arm's files, of all shards if it has any."""
+    return list(dict.fromkeys(shards(own, pattern, dataset, model_arm(own))))
+
+
+def model_recognizer(own: Settings, dataset: str) -> str:
+    """The recognizer, or, where the settings name none, the classifier: it is there already."""
+    if own.recognizer.backbone:
+        return Files.recognizer.format(dataset=dataset)
+    return Files.classifier.format(dataset=dataset, arm=model_arm(own))
