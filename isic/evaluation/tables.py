@@ -267,7 +267,7 @@ def _differences(rows: pd.DataFrame, others: pd.DataFrame, what: str) -> dict[st
 
 
 def published_ablation(dataset: str, table: int) -> pd.DataFrame:
-    """The paper's Table 2, 3 or 4 for `cub`, in percent; it states no spread, cuts or seeds.
+    """The paper's Table 2, 3 or 4 for `cub`, in percent; it states no spread, thresholds or seeds.
 
     Raises:
         InputError: the paper has no figures for the data set.

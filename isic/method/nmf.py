@@ -74,7 +74,8 @@ def class_direction(
     """The direction of one class from its rows of a shard, read an image at a time.
 
     A rank-1 factorisation leaves θ2's length open. Here it is the one that gives the class's maps
-    M = F·θ2ᵀ the mean 1, so that one cut serves images, classes and data sets (docs/results/units-and-thresholds.md).
+    M = F·θ2ᵀ the mean 1, so that one threshold serves images, classes and data sets
+    (docs/results/units-and-thresholds.md).
 
     Args:
         features: (n, h, w, N) float16.
