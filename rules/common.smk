@@ -13,7 +13,7 @@ from pathlib import Path
 
 from isic.provenance.digests import code_digest
 from isic.errors import InputError
-from isic.storage.locks import hold
+from isic.storage.locks import lock
 from isic.settings.check import check, named_weights, options, portable
 
 from snakemake.exceptions import WorkflowError

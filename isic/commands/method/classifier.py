@@ -75,7 +75,7 @@ def classifier(
     from isic.training.checkpoint import Checkpoint
     from isic.training.curves import event_log
     from isic.training.devices import reproducible
-    from isic.training.process_group import together
+    from isic.training.process_group import process_group
 
     checkpoint = Checkpoint(output, made_of())
     table = read_index(index)
@@ -103,7 +103,7 @@ def classifier(
     network = FusionNetwork(weights=weights, **shape)
     with (
         reproducible(deterministic),
-        together(),
+        process_group(),
         event_log(tensorboard if rank() == 0 else None, "classifier") as log,
     ):
         history = train_classifier(

@@ -65,7 +65,7 @@ def recognizer(
     from isic.training.checkpoint import Checkpoint
     from isic.training.curves import event_log
     from isic.training.devices import reproducible
-    from isic.training.process_group import together
+    from isic.training.process_group import process_group
 
     checkpoint = Checkpoint(output, made_of())
     table = read_index(index)
@@ -83,7 +83,7 @@ def recognizer(
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
     with (
         reproducible(deterministic),
-        together(),
+        process_group(),
         event_log(tensorboard if rank() == 0 else None, "recognizer") as log,
     ):
         history = train_recognizer(
