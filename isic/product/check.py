@@ -105,7 +105,7 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
             strips.append({"name": "one image at several thresholds", "tiles": tiles})
         sheets.append({"name": name, "strips": strips, **facts.iloc[number].to_dict()})
     warnings = [f"class {sheet['name']}: {text}" for sheet in sheets for text in sheet["warnings"]]
-    page = resources.files("isic").joinpath("check.html").read_text(encoding="utf-8")
+    page = resources.files("isic.product").joinpath("check.html").read_text(encoding="utf-8")
     templates = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     text = templates.from_string(page).render(
         title=f"{run.resolve().parent.name}: {run.resolve().name}",
