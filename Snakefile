@@ -25,7 +25,7 @@ include: "rules/report.smk"
 
 # In place of Snakemake's own lock, which outlives a killed Snakemake and would have to be removed by hand.
 onstart:
-    or_exit(hold, ".snakemake/isic.lock")
+    or_exit(lock, ".snakemake/isic.lock")
 
 
 # Where Snakemake itself runs, not in a cluster's job: what needs the network.

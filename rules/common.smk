@@ -14,7 +14,7 @@ from isic.provenance.digests import code_digest
 from isic.settings import inputs, jobs, runs
 from isic.settings.check import check
 from isic.storage.layouts import FIGURES, Files
-from isic.storage.locks import hold
+from isic.storage.locks import lock
 
 from snakemake.exceptions import WorkflowError
 

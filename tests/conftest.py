@@ -18,7 +18,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     paths = folder / "segmenter.safetensors", folder / "classifier.safetensors"
     network = fusion_network(outputs=1)
     maps = network(torch.rand(4, 3, CROP, CROP))[1]
-    with torch.no_grad():  # about half of each map is above the cut, and far from it
+    with torch.no_grad():  # about half of each map is above the threshold, and far from it
         network.head.weight *= 3 / maps.std()
         network.head.bias += (network.head.bias - maps.median()) * 3 / maps.std()
     save_network(paths[0], network, {**shape, "outputs": 1}, {})

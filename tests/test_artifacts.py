@@ -15,9 +15,8 @@ import pytest
 
 from isic.errors import InputError
 from isic.provenance.records import fingerprint, provenance
-from isic.storage.files import atomic
+from isic.storage.files import atomic, write_json
 from isic.storage.hdf5 import new_hdf5, open_hdf5, strings
-from isic.storage.files import write_json
 from isic.storage.tables import write_csv
 
 

@@ -273,7 +273,7 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "unknown solver": (nothing, f"{DIRECTIONS} --solver svd", r"solver"),
     "directions of another file": (
         without("directions.h5", "direction"), MASKS, r"directions\.h5"),
-    "cuts the wrong way round": (
+    "thresholds the wrong way round": (
         nothing, f"{MASKS} --foreground 1 --background 2", r"masks\.background \(2\.0\) is above"),
     "features for directions": (
         nothing, MASKS.replace("directions.h5", "features.h5"), r"features\.h5: holds no dir"),

@@ -78,9 +78,9 @@ def test_views_undo_each_other(width, height, view):
     np.testing.assert_allclose(to_view(from_view(boxes, size, view), size, view), boxes, atol=1e-9)
 
 
-def boxes_from_map(map, *cut, **more):
+def boxes_from_map(map, *threshold, **more):
     """Boxes and scores of one map."""
-    found = boxes_from_maps(map[None], *cut, **more)
+    found = boxes_from_maps(map[None], *threshold, **more)
     return found.boxes, found.score
 
 
@@ -113,7 +113,7 @@ def test_largest_component_counts_and_corners_connect():
     assert scores == pytest.approx([0.9, 1])
 
 
-def test_cut_and_score_are_in_the_maps_unit():
+def test_threshold_and_score_are_in_the_maps_unit():
     map = np.zeros((4, 4))
     map[1:3, 1:3] = 1.6
     assert len(boxes_from_map(map, 2, (4, 4))[0]) == 0

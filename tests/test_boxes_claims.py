@@ -36,7 +36,7 @@ def test_of_components_as_large_the_first_is_boxed() -> None:
     assert one_box(map_, 0.5) == [5, 1, 7, 2]
 
 
-def test_what_only_reaches_the_cut_is_not_boxed() -> None:
+def test_what_only_reaches_the_threshold_is_not_boxed() -> None:
     map_ = np.full((4, 4), 0.5, np.float32)
     assert len(boxes_from_maps(map_[None], 0.5, (4, 4)).boxes) == 0
     assert len(find_objects(map_, 0.5, 4, (4, 4)).boxes) == 0

@@ -24,7 +24,7 @@ from isic.storage.hdf5 import new_hdf5
 
 CLASSES = ["cat", '<b>"x" & ü', "dead", "odd"]
 EACH, SIDE, ARM = 12, 64, "lambda~1.0_gamma~0.3_seed~0"
-CUT = "one image at several thresholds"
+THRESHOLDS = "one image at several thresholds"
 N = 8  # channels
 
 
@@ -76,10 +76,10 @@ def made(folder: Path, counts: Mapping[str, int]) -> Path:
                     for c in numbers
                 ]
             )
-            cuts = {"foreground": 1.5, "background": 1.0}
+            thresholds = {"foreground": 1.5, "background": 1.0}
             attributes = {"settings": '{"foreground": 1.5, "background": 1.0}'}
             masks = results / ARM / "masks" / f"{shard}.h5"
-            write_masks(masks, file, found, SIDE, attributes, **cuts)
+            write_masks(masks, file, found, SIDE, attributes, **thresholds)
     return results / ARM
 
 
@@ -91,11 +91,11 @@ def test_each_class_has_its_sheet_and_its_warnings(run: Path) -> None:
     assert "unlike the other classes'" in warnings[1] and "unlike" in warnings[2]  # noqa: PT018
     sections = page.split("<section")[1:]
     for section in sections:
-        kinds, _, cuts = section.partition(CUT)
+        kinds, _, tried = section.partition(THRESHOLDS)
         names = re.findall(r'alt="([^"]*)"', kinds)
         assert len(names) == len(set(names)) == 9
-        assert len(set(re.findall(r'alt="([^"]*)"', cuts))) == 1
-        assert cuts.count("(in use)") == 1
+        assert len(set(re.findall(r'alt="([^"]*)"', tried))) == 1
+        assert tried.count("(in use)") == 1
     sure = [float(text) for text in re.findall(r"sure ([\d.]+)", sections[0])]
     assert min(sure[:3]) >= max(sure[3:6]) >= min(sure[3:6]) >= max(sure[6:])
 
@@ -113,7 +113,7 @@ def test_no_image_stands_twice_in_a_class(images: int) -> None:
 def test_without_features_the_page_says_so(run: Path) -> None:
     shutil.rmtree(run / "features")
     page, _ = check_page(run, 2)
-    assert CUT not in page
+    assert THRESHOLDS not in page
     assert "feature maps are gone" in page
 
 
@@ -122,7 +122,7 @@ def test_where_each_shard_of_features_was_deleted_the_page_says_so(run: Path) ->
     for path in (run / "features").iterdir():
         path.unlink()
     page, _ = check_page(run, 2)
-    assert CUT not in page
+    assert THRESHOLDS not in page
     assert "feature maps are gone" in page
 
 
@@ -131,11 +131,11 @@ def test_classes_of_few_images_have_sheets(examples: int, tmp_path: Path) -> Non
     counts = dict(zip(CLASSES, (1, 2, 3, 4), strict=True))
     page, _ = check_page(made(tmp_path, counts), examples)
     for section, count in zip(page.split("<section")[1:], counts.values(), strict=True):
-        kinds, _, cuts = section.partition(CUT)
+        kinds, _, tried = section.partition(THRESHOLDS)
         names = re.findall(r'alt="([^"]*)"', kinds)
         assert len(names) == len(set(names)) == min(count, 3 * examples)
-        assert cuts.count("<img") == 6
-        assert cuts.count("(in use)") == 1
+        assert tried.count("<img") == 6
+        assert tried.count("(in use)") == 1
 
 
 def test_masks_over_the_whole_image_are_warned_of(run: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from isic.training import devices
-from isic.training.process_group import gathered, own, parts
+from isic.training.process_group import all_gather_rows, local_rows, row_ranges
 
 SCRIPT = Path(__file__).with_name("trained_together.py")
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # a process: more would be in each other's way
@@ -73,19 +73,19 @@ def _same_curves(one: dict, two: dict) -> None:
 
 
 @pytest.mark.parametrize(("n", "expected"), [(8, [3, 3, 2]), (3, [1, 1, 1]), (4, [1, 1, 2])])
-def test_parts(n: int, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_ranges(n: int, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    found = parts(n)
+    found = row_ranges(n)
     rows = [list(range(n))[share] for share in found]
     assert sum(rows, []) == list(range(n))  # noqa: RUF017
     assert sorted(map(len, rows)) == sorted(expected)
     monkeypatch.setenv("RANK", "2")
-    assert own(n) == found[2]
+    assert local_rows(n) == found[2]
 
 
 def test_alone_nothing_is_gathered() -> None:
     marker = object()
-    assert gathered(marker, 3) is marker  # type: ignore[arg-type]
+    assert all_gather_rows(marker, 3) is marker  # type: ignore[arg-type]
 
 
 def test_no_two_take_the_same_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_a_job_ends_with_its_workflow(tmp_path):
 
 def test_a_second_workflow_waits_its_turn(workflow: Workflow):
     holder = (
-        "from isic.storage.files import hold; hold('.snakemake/isic.lock'); print(1, flush=True)"
+        "from isic.storage.locks import lock; lock('.snakemake/isic.lock'); print(1, flush=True)"
     )
     first = subprocess.Popen(
         [sys.executable, "-c", f"{holder}; import time; time.sleep(60)"],

@@ -8,24 +8,24 @@ import pytest
 
 from isic.errors import InputError
 from isic.method.features import write_features
-from isic.method.masks import BACKGROUND, LEFT_OUT, OBJECT, pseudo_mask, read_masks, write_masks
+from isic.method.masks import BACKGROUND, IGNORE, OBJECT, pseudo_mask, read_masks, write_masks
 
 
 def test_three_values() -> None:
-    # Of its own size a map is not interpolated: each cut can be read off.
+    # Of its own size a map is not interpolated: each threshold can be read off.
     map_ = np.array([[0.0, 0.1], [1.25, 4.0]], np.float32)
     mask = pseudo_mask(map_, 2, foreground=1.2, background=1.0)
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, [[BACKGROUND, BACKGROUND], [OBJECT, OBJECT]])
     mask = pseudo_mask(map_, 2, foreground=1.5, background=0.05)
-    np.testing.assert_array_equal(mask, [[BACKGROUND, LEFT_OUT], [LEFT_OUT, OBJECT]])
-    assert (OBJECT, BACKGROUND, LEFT_OUT) == (1, 0, 255)
+    np.testing.assert_array_equal(mask, [[BACKGROUND, IGNORE], [IGNORE, OBJECT]])
+    assert (OBJECT, BACKGROUND, IGNORE) == (1, 0, 255)
 
 
-def test_the_cuts_themselves_are_left_out() -> None:
+def test_the_thresholds_themselves_are_left_out() -> None:
     map_ = np.array([[0.25, 0.5, 1.0, 0.125]] * 4, np.float32)
     mask = pseudo_mask(map_, 4, foreground=0.5, background=0.25)
-    np.testing.assert_array_equal(mask[0], [LEFT_OUT, LEFT_OUT, OBJECT, BACKGROUND])
+    np.testing.assert_array_equal(mask[0], [IGNORE, IGNORE, OBJECT, BACKGROUND])
 
 
 def test_a_mask_has_its_size_and_follows_the_map() -> None:
@@ -41,7 +41,7 @@ def test_a_mask_has_its_size_and_follows_the_map() -> None:
 @pytest.mark.parametrize("value", [0, 0.5, 1.2])
 def test_a_map_without_an_object_says_nothing(value: float) -> None:
     mask = pseudo_mask(np.full((3, 3), value, np.float32), 8, foreground=1.5, background=1.0)
-    np.testing.assert_array_equal(mask, np.full((8, 8), LEFT_OUT))
+    np.testing.assert_array_equal(mask, np.full((8, 8), IGNORE))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def shard(tmp_path: Path) -> tuple[Path, Path]:
     """Class 4 responds on channel 0, class 7 on channel 1, class 9 is dead."""
     maps = np.zeros((4, 4, 4, 2), np.float16)
     maps[0, :2, :2, 0] = maps[1, 2:, 2:, 0] = maps[2, :2, 2:, 1] = 8
-    maps[:3, 3, 0] = 3  # of which the root is above the cut
+    maps[:3, 3, 0] = 3  # of which the root is above the threshold
     ids, labels = np.array(["a/0", "a/1", "b/0", "c/0"]), np.array([4, 4, 7, 9])
     write_features(tmp_path / "features.h5", iter([maps]), ids, labels, {})
     with h5py.File(tmp_path / "directions.h5", "w") as file:
@@ -76,7 +76,7 @@ def test_masks_of_a_shard(shard: tuple[Path, Path], tmp_path: Path) -> None:
         expected = np.full((4, 4), BACKGROUND)
         expected[place] = expected[3, 0] = OBJECT
         np.testing.assert_array_equal(mask, expected)
-    np.testing.assert_array_equal(masks[3], np.full((4, 4), LEFT_OUT))
+    np.testing.assert_array_equal(masks[3], np.full((4, 4), IGNORE))
     with h5py.File(tmp_path / "masks.h5") as file:
         assert file["mask"].dtype == np.uint8
         assert file["mask"].chunks == (1, 4, 4)

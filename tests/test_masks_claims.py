@@ -1,4 +1,4 @@
-"""What the pseudo-masks claim of their place, their cuts, the exponent and their shards."""
+"""What the pseudo-masks claim of their place, their thresholds, the exponent and their shards."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from isic.errors import InputError
 from isic.method.features import write_features
-from isic.method.masks import BACKGROUND, LEFT_OUT, OBJECT, nonempty, pseudo_mask, write_masks
+from isic.method.masks import BACKGROUND, IGNORE, OBJECT, nonempty, pseudo_mask, write_masks
 
 
 def test_a_mask_lies_on_its_image_corner_on_corner() -> None:
@@ -17,15 +17,15 @@ def test_a_mask_lies_on_its_image_corner_on_corner() -> None:
     map_[0, 0], map_[2, 1] = 4, 3
     weights = np.clip(1 - np.abs(np.arange(17)[:, None] - [0, 8, 16]) / 8, 0, 1)
     values = weights @ map_ @ weights.T
-    expected = np.where(values > 1.5, OBJECT, np.where(values < 0.9, BACKGROUND, LEFT_OUT))
+    expected = np.where(values > 1.5, OBJECT, np.where(values < 0.9, BACKGROUND, IGNORE))
     mask = pseudo_mask(map_, 17, foreground=1.5, background=0.9)
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_a_map_that_reaches_the_cut_and_not_above_says_nothing() -> None:
+def test_a_map_that_reaches_the_threshold_and_not_above_says_nothing() -> None:
     map_ = np.array([[0.0, 1.5], [0.5, 1.0]], np.float32)
     mask = pseudo_mask(map_, 2, foreground=1.5, background=1.0)
-    np.testing.assert_array_equal(mask, np.full((2, 2), LEFT_OUT))
+    np.testing.assert_array_equal(mask, np.full((2, 2), IGNORE))
 
 
 def shard(folder: Path, values: list[float], labels: list[int], compress: float = 1.0) -> Path:
@@ -42,14 +42,14 @@ def shard(folder: Path, values: list[float], labels: list[int], compress: float 
         h5py.File(folder / "features.h5") as features,
         h5py.File(folder / "directions.h5") as directions,
     ):
-        cuts = {"foreground": 1.5, "background": 1.0}
-        write_masks(folder / "masks.h5", features, directions, 2, {"settings": "{}"}, **cuts)
+        thresholds = {"foreground": 1.5, "background": 1.0}
+        write_masks(folder / "masks.h5", features, directions, 2, {"settings": "{}"}, **thresholds)
     return folder / "masks.h5"
 
 
 def test_masks_put_the_directions_exponent_on_the_features(tmp_path: Path) -> None:
-    """Roots of 4, 2 and 0.5: above both cuts, between them, below; 2 itself is above both."""
-    for compress, expected in ((0.5, [OBJECT, LEFT_OUT, LEFT_OUT]), (1.0, [OBJECT, OBJECT])):
+    """Roots of 4, 2 and 0.5: above both thresholds, between them, below; 2 itself is above both."""
+    for compress, expected in ((0.5, [OBJECT, IGNORE, IGNORE]), (1.0, [OBJECT, OBJECT])):
         path = shard(tmp_path / str(compress), [4, 2, 0.5], [0, 0, 1], compress)
         with h5py.File(path) as file:
             assert file["mask"][: len(expected), 0, 0].tolist() == expected

@@ -46,7 +46,7 @@ def test_all_objects_come_largest_first() -> None:
     assert len(find(TWO, min_area=0.99).boxes) == 0
 
 
-def test_a_map_below_the_cut_has_no_object() -> None:
+def test_a_map_below_the_threshold_has_no_object() -> None:
     found = find(np.full((9, 9), 0.4, np.float32), all_objects=True)
     assert found.boxes.shape == (0, 4)
     assert found.confidence.shape == (0,)

@@ -22,7 +22,7 @@ def test_an_object_of_just_the_least_area_counts() -> None:
 
 def test_the_least_area_is_a_share_of_the_image_whatever_the_map_has() -> None:
     map_ = np.zeros((9, 9), np.float32)
-    map_[3:6, 3:6] = 1  # 25 × 25 of 65 × 65 above the cut
+    map_[3:6, 3:6] = 1  # 25 × 25 of 65 × 65 above the threshold
     share = (find_objects(map_, 0.5, 65, (300, 200)).labels > 0).mean()
     assert 0.1 < share < 0.2
     for factor, number in ((0.99, 1), (1.01, 0)):

@@ -1,5 +1,5 @@
 """What the workflow claims of the commands it starts: each with its own section's settings, its
-arm's λ, γ and seed, its kind's cut, and the files of its own arm. All are read off one dry run."""
+arm's λ, γ, seed and files, its kind's threshold. All are read off one dry run."""
 
 from __future__ import annotations
 
@@ -294,11 +294,11 @@ def test_a_shard_goes_its_way_from_features_to_masks(command: Find) -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_each_run_has_its_networks_maps_its_kinds_cut_and_its_name(
+def test_each_run_has_its_networks_maps_its_kinds_threshold_and_its_name(
     seed: int, command: Find
 ) -> None:
     base, isic, plain = BASE.format(seed), ISIC.format(seed), f"plain_seed~{seed}"
-    for network, kind, file, cut, name in (
+    for network, kind, file, threshold, name in (
         (plain, "cam", "recognizer", 0.21, "CAM"),
         (base, "cam", "classifier", 0.82, "BASE"),
         (isic, "cam", "classifier", 0.82, "BASE+ICFS"),
@@ -312,11 +312,11 @@ def test_each_run_has_its_networks_maps_its_kinds_cut_and_its_name(
         assert maps.files(".safetensors") == [f"own/{network}/{file}.safetensors"]
         directions = [f"own/{network}/directions/{shard}.h5" for shard in (0, 1)]
         assert maps.files("/directions/") == (directions if kind == "nmf" else [])
-        assert command("boxes", f"{run}/boxes.csv").has({"threshold": cut})
+        assert command("boxes", f"{run}/boxes.csv").has({"threshold": threshold})
         scores = command("scores", f"{run}/scores.json")
         backbone = "resnet34" if kind == "segmenter" else "resnet18"
         assert scores.has({"model": name, "backbone": backbone, "seed": seed})
-        assert str(cut) in scores["threshold-rule"]
+        assert str(threshold) in scores["threshold-rule"]
         values = {"lam": 0.5, "gamma": 0.25}
         without = {plain: ("lam", "gamma"), base: ("gamma",), isic: ()}[network]
         assert scores.has(values | {"lam": 0} if network == base else values, *without)
@@ -399,7 +399,7 @@ def test_several_gpus_train_together_and_apply_alone(command: Find) -> None:
         assert ("isic.training.launch" in words) == together
 
 
-def test_the_model_is_of_the_first_seed_and_has_the_segmenters_cut(command: Find) -> None:
+def test_the_model_is_of_the_first_seed_and_has_the_segmenters_threshold(command: Find) -> None:
     found = command("model", "own/model.safetensors")
     assert f"own/{ISIC.format(3)}/segmenter.safetensors" in found.files(".safetensors")
     assert found.all("recognizer") == [f"results/own/{ISIC.format(3)}/classifier.safetensors"]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from isic.data import pack as pack_module
-from isic.data.encoded import Encoded, ahead
+from isic.data.encoded import Encoded, prefetch
 from isic.data.image import decode
 from isic.data.pack import join_shards, load_images, pack, pack_shard
 from isic.data.shards import shard
@@ -130,10 +130,10 @@ def test_a_shard_that_is_lost_or_damaged_is_named(root, index, tmp_path) -> None
         load_images(path, index)
 
 
-def test_ahead_is_map_and_passes_errors_on() -> None:
-    assert list(ahead(lambda n: n * n, range(20))) == [n * n for n in range(20)]
-    assert list(ahead(str, [])) == []
-    results = ahead(lambda n: 6 // n, [3, 2, 0, 1])
+def test_prefetch_is_map_and_passes_errors_on() -> None:
+    assert list(prefetch(lambda n: n * n, range(20))) == [n * n for n in range(20)]
+    assert list(prefetch(str, [])) == []
+    results = prefetch(lambda n: 6 // n, [3, 2, 0, 1])
     assert [next(results), next(results)] == [2, 3]
     with pytest.raises(ZeroDivisionError):
         next(results)

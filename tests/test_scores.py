@@ -308,7 +308,7 @@ def test_wilson_is_scipys(k, n):
 # Metrics of maps
 
 
-def test_max_box_acc_chooses_its_cut_and_multiplies_boxes(tmp_path):
+def test_max_box_acc_chooses_its_threshold_and_multiplies_boxes(tmp_path):
     index = index_of(["a", "a", "a"])
     truth = table([("i0", 64, 64, 128, 128), ("i1", 64, 64, 192, 192), ("i2", 160, 160, 192, 192)])
     maps = np.zeros((3, 256, 256), np.float16)

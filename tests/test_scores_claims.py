@@ -1,4 +1,4 @@
-"""What the scores claim of overlaps of just a half, of ranks, of orders and views, and of cuts."""
+"""What the scores claim of overlaps of just a half, of ranks, orders, views and thresholds."""
 
 from pathlib import Path
 
@@ -165,26 +165,26 @@ SMALL, LARGE = (24, 24, 32, 32), (12, 12, 48, 48)
 BOTH = table((0, *SMALL), (1, *LARGE))
 
 
-def test_one_cut_serves_all_images(tmp_path: Path) -> None:
-    """The first is right above 0.5 only, the second below; each image's own cut would give 100."""
+def test_one_threshold_serves_all_images(tmp_path: Path) -> None:
+    """The first is right above 0.5 only, the second below; each image's own would give 100."""
     found = oracle(tmp_path, BOTH, {0.5: LARGE, 1: SMALL}, {0.5: LARGE, 1: SMALL})
     assert found["max_box_acc"] == found["max_box_acc_v2"] == 50
 
 
-def test_what_reaches_the_cut_is_below_it(tmp_path: Path) -> None:
+def test_what_reaches_the_threshold_is_below_it(tmp_path: Path) -> None:
     found = oracle(tmp_path, BOTH[:1], {0.5: LARGE, 1: SMALL})
     assert found["max_box_acc"] == 100
     assert found["max_box_acc_cut"] == 0.5
 
 
-def test_cuts_reach_up_to_0_95(tmp_path: Path) -> None:
+def test_thresholds_reach_up_to_0_95(tmp_path: Path) -> None:
     found = oracle(tmp_path, BOTH[:1], {0.93: LARGE, 1: SMALL})
     assert found["max_box_acc"] == 100
     assert found["max_box_acc_cut"] == 0.95
 
 
 @pytest.mark.parametrize("relative", [True, False])
-def test_maps_are_cut_at_a_share_of_their_maximum_if_their_scale_tells_nothing(
+def test_the_threshold_is_a_share_of_the_maps_maximum_if_their_scale_tells_nothing(
     relative: bool, tmp_path: Path
 ) -> None:
     """Both are right above half of their maximum; at one value for both no more than one is."""
@@ -197,7 +197,7 @@ def test_maps_are_cut_at_a_share_of_their_maximum_if_their_scale_tells_nothing(
         assert oracle(tmp_path, truth, *maps)["max_box_acc"] == 100
 
 
-def test_each_overlap_of_v2_has_its_own_cut(tmp_path: Path) -> None:
+def test_each_overlap_of_v2_has_its_own_threshold(tmp_path: Path) -> None:
     """Below 0.5 all three overlap by 0.4 with the true box, above it one does, wholly."""
     loose = (20, 20, 40, 30)  # 200 pixels, the 80 of the true box among them
     right = (20, 20, 28, 30)

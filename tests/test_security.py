@@ -72,12 +72,12 @@ def test_nothing_listens_on_a_network(processes: int, tmp_path: Path):
 import numpy as np, torch
 from isic.networks.fusion import FusionNetwork
 from isic.method.classifier import train_classifier
-from isic.training.process_group import together
+from isic.training.process_group import process_group
 import psutil
 images = np.load({str(tmp_path / "images.npy")!r})
 def log(*_):
     print("looked:", *(c.laddr.ip for c in psutil.Process().net_connections("inet")), flush=True)
-with together():
+with process_group():
     train_classifier(
         FusionNetwork({SMALL!r}, None, channels=4, outputs=2), images, np.arange(8) % 2, None,
         lam=0.0, classes_per_batch=2, images_per_class=2, epochs=1,

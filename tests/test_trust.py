@@ -35,7 +35,9 @@ def test_a_mask_is_sharp_as_far_as_nothing_is_left_out() -> None:
 
 
 @given(arrays(np.uint8, (3, 4, 4), elements=st.sampled_from([0, 1, 255])))
-def test_sharpness_is_the_overlap_of_the_object_as_either_cut_shows_it(masks: np.ndarray) -> None:
+def test_sharpness_is_the_overlap_of_the_object_as_either_threshold_shows_it(
+    masks: np.ndarray,
+) -> None:
     for mask, value in zip(masks, sharpness(masks), strict=True):
         inner, outer = mask == 1, mask != 0
         assert value == ((inner & outer).sum() / outer.sum() if outer.any() else 0)

@@ -16,7 +16,7 @@ from isic.networks.fusion import FusionNetwork
 from isic.process import rank
 from isic.training import loop as training
 from isic.training.checkpoint import Checkpoint
-from isic.training.process_group import together
+from isic.training.process_group import process_group
 
 SETTINGS = {
     "epochs": 3,
@@ -39,7 +39,7 @@ def main(output: Path) -> None:
     # In float64: this small network multiplies float32's rounding a thousandfold at each step.
     training.normalised = lambda pixels: normalised(pixels).double()
     found = {}
-    with together():
+    with process_group():
         torch.manual_seed(1)
         network = FusionNetwork(SMALL, None, channels=8, outputs=3).double()
         found["classifier"] = train_classifier(

@@ -17,7 +17,7 @@ from isic.training.checkpoint import Checkpoint
 from isic.training.curves import event_log
 from isic.training.devices import reproducible
 from isic.training.loop import Job
-from isic.training.process_group import together
+from isic.training.process_group import process_group
 
 
 def train_and_save(
@@ -40,7 +40,7 @@ def train_and_save(
     checkpoint = Checkpoint(output, command_provenance())
     with (
         reproducible(run.deterministic),
-        together(),
+        process_group(),
         event_log(run.tensorboard if rank() == 0 else None, stage) as log,
     ):
         history = train(Job(run.crop, run.seed, log, checkpoint, image_ids))

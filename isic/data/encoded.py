@@ -14,7 +14,7 @@ from isic.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-AHEAD = 3  # batches
+PREFETCHED = 3  # batches
 
 
 class Encoded:
@@ -81,13 +81,13 @@ class Encoded:
         return image
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def prefetch(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map`, with the next few results made meanwhile by another thread."""
     waiting = []
     with ThreadPoolExecutor(1) as pool:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > AHEAD:
+            if len(waiting) > PREFETCHED:
                 yield waiting.pop(0).result()
         for future in waiting:
             yield future.result()

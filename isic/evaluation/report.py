@@ -198,7 +198,7 @@ def summarize(folder: Path, settings: Mapping[str, Any]) -> str:
 
 
 def _page(**content: Any) -> str:
-    page = resources.files("isic").joinpath("summary.html").read_text(encoding="utf-8")
+    page = resources.files("isic.evaluation").joinpath("summary.html").read_text(encoding="utf-8")
     templates = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return templates.from_string(page).render(content)
 

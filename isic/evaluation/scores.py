@@ -40,7 +40,7 @@ from isic.storage.tables import read_csv
 PROTOCOLS = ("crop", "resize", "original")
 TRIVIAL = {"whole image": 1.0} | {f"centre box {s} %": s / 100 for s in (90, 80, 70, 60)}
 NOTHING = "nothing to score: no boxes"
-CUTS = np.arange(20) / 20  # of MaxBoxAcc, at the view's resolution: 0, 0.05 … 0.95
+THRESHOLDS = np.arange(20) / 20  # of MaxBoxAcc, at the view's resolution: 0, 0.05 … 0.95
 IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2
 
 
@@ -226,11 +226,11 @@ def score(
         boxes, crop_boxes: predictions in original pixels from the full view (for `resize` and
             `original`) and from the centre crop (for `crop`), at most one an image.
         topk: `class1` … `class5` of every test image, best first.
-        threshold: the rule that chose the cut, in words.
+        threshold: the rule that chose it, in words.
         lam, gamma: λ and γ of the network's training, where it had any.
         resize, crop: pixels of the resized image and of its centre crop.
-        maps: maps.h5, for `max_box_acc` and `max_box_acc_v2`, which choose their cuts on the test
-            boxes; they are oracles, and `oracles` says so beside them.
+        maps: maps.h5, for `max_box_acc` and `max_box_acc_v2`, which choose their thresholds on the
+            test boxes; they are oracles, and `oracles` says so beside them.
 
     Returns:
         `model`, `backbone`, `source`, `seed`, `lam`, `gamma`, `threshold`, `images` and
@@ -313,22 +313,23 @@ def max_box_acc(
     protocols: Sequence[str] = PROTOCOLS,
     resize: int = 256,
     crop: int = 224,
-    cuts: np.ndarray = CUTS,
+    thresholds: np.ndarray = THRESHOLDS,
 ) -> dict[str, dict[str, Any]]:
-    """MaxBoxAcc and MaxBoxAccV2 of maps (Choe et al.): accuracy at the cut that is best for it.
+    """MaxBoxAcc and MaxBoxAccV2 of maps (Choe et al.): accuracy at the best threshold for it.
 
     MaxBoxAcc boxes the largest component and asks for an IoU of 0.5. MaxBoxAccV2 is the mean over
-    IoU 0.3, 0.5 and 0.7, each at its own best cut, with a box for every component, of which one
-    must hit. Both know the test boxes: oracles, never to be compared with a cut fixed beforehand.
+    IoU 0.3, 0.5 and 0.7, each at its own best threshold, with a box for every component, of which
+    one must hit. Both know the test boxes: oracles, never to be compared with a threshold fixed
+    beforehand.
 
     Returns:
         For each protocol `max_box_acc` and `max_box_acc_v2` in percent, their 95 % intervals
-        (Wilson; bootstrap over images at the chosen cuts) and the chosen cuts.
+        (Wilson; bootstrap over images at the chosen thresholds) and these.
     """
     asked = {"crop": [], "full": []}
     for protocol in protocols:
         asked["crop" if protocol == "crop" else "full"].append(protocol)
-    shape = (len(cuts), len(truth))
+    shape = (len(thresholds), len(truth))
     largest = {protocol: np.zeros(shape) for protocol in protocols}
     every = {protocol: np.zeros(shape) for protocol in protocols}
     with open_hdf5(maps_file) as file:
@@ -340,8 +341,8 @@ def max_box_acc(
             for rows, batch in maps.batches(name):
                 full = upsample(batch, (view.side, view.side))
                 peak = full.max((1, 2), keepdims=True) if maps.relative else np.float32(1)
-                for i, cut in enumerate(cuts.astype(np.float32)):
-                    found = components(full > cut * peak)
+                for i, threshold in enumerate(thresholds.astype(np.float32)):
+                    found = components(full > threshold * peak)
                     image = rows[found.mask]
                     boxes = from_view(found.boxes, truth.sizes[image], view)
                     main = found.largest()
@@ -350,15 +351,15 @@ def max_box_acc(
                         np.maximum.at(every[protocol][i], image, overlap)
                         largest[protocol][i, image[main]] = overlap[main]
     return {
-        protocol: _oracle(largest[protocol], every[protocol], protocol, cuts)
+        protocol: _oracle(largest[protocol], every[protocol], protocol, thresholds)
         for protocol in protocols
     }
 
 
 def _oracle(
-    largest: np.ndarray, every: np.ndarray, protocol: str, cuts: np.ndarray
+    largest: np.ndarray, every: np.ndarray, protocol: str, thresholds: np.ndarray
 ) -> dict[str, Any]:
-    """Figures from the overlaps at every cut, (cuts, n)."""
+    """Figures from the overlaps at every threshold, (thresholds, n)."""
     hit = hits(largest, protocol)
     best = int(hit.sum(1).argmax())
     multi = [hits(every, protocol, least) for least in IOUS]
@@ -368,10 +369,10 @@ def _oracle(
     return {
         "max_box_acc": 100 * float(hit[best].mean()),
         "max_box_acc_interval": wilson(int(hit[best].sum()), n),
-        "max_box_acc_cut": float(cuts[best]),
+        "max_box_acc_cut": float(thresholds[best]),
         "max_box_acc_v2": 100 * float(levels.mean()) / len(IOUS),
         "max_box_acc_v2_interval": _bootstrap(levels),
-        "max_box_acc_v2_cuts": [float(cuts[i]) for i in bests],
+        "max_box_acc_v2_cuts": [float(thresholds[i]) for i in bests],
         "oracles": "max_box_acc and max_box_acc_v2 choose their cuts on the test boxes",
     }
 

@@ -106,7 +106,9 @@ def published_rows(dataset: str) -> pd.DataFrame:
     Raises:
         InputError: the paper has no figures for the data set.
     """
-    with resources.files("isic").joinpath("published.csv").open(encoding="utf-8") as file:
+    with (
+        resources.files("isic.evaluation").joinpath("published.csv").open(encoding="utf-8") as file
+    ):
         rows = pd.read_csv(file)
     if dataset not in set(rows["dataset"]):
         raise InputError(f"no published figures for `{dataset}`: use cub, imagenet or none")
@@ -267,14 +269,14 @@ def _differences(rows: pd.DataFrame, others: pd.DataFrame, what: str) -> dict[st
 
 
 def published_ablation(dataset: str, table: int) -> pd.DataFrame:
-    """The paper's Table 2, 3 or 4 for `cub`, in percent; it states no spread, cuts or seeds.
+    """The paper's Table 2, 3 or 4 for `cub`, in percent; it states no spread, thresholds or seeds.
 
     Raises:
         InputError: the paper has no figures for the data set.
     """
     if dataset != "cub":
         raise InputError(f"no published Table {table} for `{dataset}`: use cub or none")
-    with resources.files("isic").joinpath("published_ablations.csv").open() as file:
+    with resources.files("isic.evaluation").joinpath("published_ablations.csv").open() as file:
         rows = pd.read_csv(file, dtype={"row": str})
     rows = rows[rows["table"] == table].rename(columns={"row": ABLATIONS[table]})
     if table > 2:

@@ -22,7 +22,7 @@ def sharpness(masks: np.ndarray) -> np.ndarray:
         masks: (n, R, R) uint8 of 1 (object), 0 (background), 255 (left out).
 
     Returns:
-        (n,) float in 0 … 1; 0 for an empty mask. The IoU of the object as the two cuts of
+        (n,) float in 0 … 1; 0 for an empty mask. The IoU of the object as the two thresholds of
         `isic.method.masks.pseudo_mask` show it, and so for a pseudo-mask what the confidence of
         `isic.localization.objects` is for an object.
     """

@@ -129,10 +129,10 @@ def boxes_from_maps(
     size: tuple[int, int],
     all_components: bool = False,
 ) -> Boxes:
-    """Cut maps (n, h, w) and box what is above the cut, in pixels of a view of `size` = (H, W).
+    """Box what is above the threshold in maps (n, h, w), in pixels of a view of `size` = (H, W).
 
-    Each map is resized to `size`, cut (`> threshold`), and its largest 8-connected component boxed;
-    all of them with `all_components`. A map nowhere above the cut gives none.
+    Each map is resized to `size`, and the largest 8-connected component of what is `> threshold`
+    boxed; all of them with `all_components`. A map nowhere above it gives none.
 
     Raises:
         InputError: a value is negative or not finite.
@@ -202,11 +202,11 @@ def extract(
     Args:
         index: the index table; its test rows count, or all where there is none.
         maps_file: maps.h5.
-        threshold: the cut, in the unit of the maps.
+        threshold: in the unit of the maps.
 
     Returns:
         Two tables `image_id, x0, y0, x1, y1, score` in original pixels, in the order of the
-        index. An image whose map is zero, or nowhere above the cut, has no row.
+        index. An image whose map is zero, or nowhere above the threshold, has no row.
 
     Raises:
         InputError: the maps do not fit the index, or hold negative or non-finite values.

@@ -14,8 +14,8 @@ from scipy import ndimage
 from isic.localization.boxes import View, components, from_view
 from isic.localization.interpolation import upsample
 
-# Confidence compares an object as a low and as a high cut of the sigmoid show it. Chosen on the
-# training images of two data sets (docs/results/confidence.md).
+# Confidence compares an object as a low and as a high threshold of the sigmoid show it. Chosen on
+# the training images of two data sets (docs/results/confidence.md).
 LOW, HIGH = 0.3, 0.9
 EIGHT = np.ones((3, 3), int)  # what connects: pixels that touch, also at corners
 MOST = 255  # objects of an image: a mask file has a byte a pixel
@@ -27,7 +27,7 @@ class Objects(NamedTuple):
     boxes: np.ndarray  # (k, 4) float64 x0, y0, x1, y1, pixels of the image, x1 and y1 exclusive
     confidence: np.ndarray  # (k,) float64 in 0 … 1
     map: np.ndarray  # (s, s) float32, the map in the view
-    labels: np.ndarray  # (s, s) int, its components above the cut, 0 below
+    labels: np.ndarray  # (s, s) int, its components above the threshold, 0 below
     ids: np.ndarray  # (k,) int, the label of each object
 
 
@@ -70,10 +70,10 @@ def find_objects(
 
 
 def _confidence(full: np.ndarray, labels: np.ndarray, label: int) -> float:
-    """IoU of an object as a high and as a low cut show it: 1 where it is the same at any cut.
+    """IoU of an object as a high and as a low threshold show it: 1 where it is the same at any.
 
-    What lies below the object's own cut counts as far as it is connected with it and belongs to no
-    other object.
+    What lies below the object's own threshold counts as far as it is connected with it and belongs
+    to no other object.
     """
     object_ = labels == label
     free = full > LOW
@@ -106,7 +106,7 @@ def pixel_mask(
     region = np.array([x0 / width, y0 / height, x1 / width, y1 / height]) * side
     values = Image.fromarray(np.where(own, objects.map, np.float32(0)))
     scaled = np.asarray(values.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, tuple(region)))
-    # In an image smaller than the view a speck may fall below the cut.
+    # In an image smaller than the view a speck may fall below the threshold.
     mask[y0:y1, x0:x1] = scaled > min(threshold, np.nextafter(scaled.max(), np.float32(-1)))
     return mask
 

@@ -16,7 +16,7 @@ from isic.networks.fusion import FusionNetwork, image_vectors, logits
 from isic.settings.sections import Classifier
 from isic.training.devices import pick_device
 from isic.training.loop import Job, train
-from isic.training.process_group import gathered
+from isic.training.process_group import all_gather_rows
 
 
 def train_classifier(
@@ -56,8 +56,8 @@ def train_classifier(
     def losses(model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None) -> dict[str, Tensor]:
         fused, class_maps = model(x)
         y = target[rows]
-        scores = gathered(logits(class_maps), len(rows))
-        vectors = gathered(image_vectors(fused), len(rows))
+        scores = all_gather_rows(logits(class_maps), len(rows))
+        vectors = all_gather_rows(image_vectors(fused), len(rows))
         loss = ce = functional.cross_entropy(scores, y)
         icfs = {} if pairs is None else {"icfs": icfs_loss(vectors, y, pairs)}
         if settings.lam:

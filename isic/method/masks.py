@@ -16,7 +16,7 @@ from isic.method.projection import compressed, project
 from isic.storage.hdf5 import new_hdf5, open_hdf5, strings
 from isic.storage.layouts import MASKS
 
-OBJECT, BACKGROUND, LEFT_OUT = 1, 0, 255
+OBJECT, BACKGROUND, IGNORE = 1, 0, 255
 
 
 def pseudo_mask(map_: np.ndarray, size: int, *, foreground: float, background: float) -> np.ndarray:
@@ -28,7 +28,7 @@ def pseudo_mask(map_: np.ndarray, size: int, *, foreground: float, background: f
     Args:
         map_: (h, w) float, ≥ 0; 1 is the mean of its class's maps (`nmf.class_direction`).
         size: side of the mask in pixels.
-        foreground, background: cuts in the map's unit, background ≤ foreground.
+        foreground, background: thresholds in the map's unit, background ≤ foreground.
 
     Returns:
         (size, size) uint8 of 1 (object), 0 (background), 255 (left out). A map nowhere above
@@ -36,7 +36,7 @@ def pseudo_mask(map_: np.ndarray, size: int, *, foreground: float, background: f
         its label says, and the map does not tell where.
     """
     full = upsample(map_[None], (size, size))[0]
-    mask = np.full(full.shape, LEFT_OUT, np.uint8)
+    mask = np.full(full.shape, IGNORE, np.uint8)
     if (full > foreground).any():
         mask[full < background] = BACKGROUND
         mask[full > foreground] = OBJECT
@@ -49,7 +49,7 @@ def write_masks(
     directions: h5py.File,
     size: int,
     attributes: Mapping,
-    **cuts: float,
+    **thresholds: float,
 ) -> np.ndarray:
     """Write the masks of one shard, an image at a time: `mask` (n, R, R) uint8, `image_id`, and
     `object_share` (n,), the object's share of the mask.
@@ -60,7 +60,7 @@ def write_masks(
         features: the shard's feature maps, see `isic.method.features.write_features`.
         directions: `label` (C,), `direction` (C, N), and the attribute `compress`.
         size: R.
-        cuts: `foreground` and `background` of `pseudo_mask`.
+        thresholds: `foreground` and `background` of `pseudo_mask`.
 
     Returns:
         (n,) float, the object's share of each mask.
@@ -87,7 +87,7 @@ def write_masks(
         )
         for row, label in enumerate(labels.tolist()):
             image = compressed(features["features"][row], compress)
-            mask = pseudo_mask(project(image, vectors[label]), size, **cuts)
+            mask = pseudo_mask(project(image, vectors[label]), size, **thresholds)
             store[row] = mask
             shares[row] = (mask == OBJECT).mean()
         file["object_share"] = shares

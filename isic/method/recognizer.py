@@ -20,7 +20,7 @@ from isic.settings.sections import Plain
 from isic.training.devices import pick_device
 from isic.training.inference import infer
 from isic.training.loop import Job, train
-from isic.training.process_group import gathered
+from isic.training.process_group import all_gather_rows
 
 
 def train_recognizer(
@@ -34,7 +34,7 @@ def train_recognizer(
     target = torch.tensor(labels).to(pick_device())
 
     def losses(model: nn.Module, x: Tensor, rows: Tensor, _: Tensor | None) -> dict[str, Tensor]:
-        scores = gathered(logits(model(x)[1]), len(rows))
+        scores = all_gather_rows(logits(model(x)[1]), len(rows))
         ce = functional.cross_entropy(scores, target[rows])
         return {"loss": ce, "accuracy": (scores.argmax(1) == target[rows]).float().mean()}
 

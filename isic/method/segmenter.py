@@ -8,11 +8,11 @@ from torch.nn import functional
 
 from isic.data.batches import shuffled
 from isic.data.encoded import Encoded
-from isic.method.masks import LEFT_OUT, OBJECT
+from isic.method.masks import IGNORE, OBJECT
 from isic.networks.fusion import FusionNetwork
 from isic.settings.sections import Segmenter
 from isic.training.loop import Job, train
-from isic.training.process_group import gathered
+from isic.training.process_group import all_gather_rows
 
 
 def segmentation_loss(outputs: Tensor, masks: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def segmentation_loss(outputs: Tensor, masks: Tensor) -> Tensor:
     outputs = functional.interpolate(
         outputs.float(), masks.shape[1:], mode="bilinear", align_corners=True
     )[:, 0]
-    decided = masks != LEFT_OUT
+    decided = masks != IGNORE
     loss = functional.binary_cross_entropy_with_logits(
         outputs, (masks == OBJECT).float(), reduction="none"
     )
@@ -55,7 +55,7 @@ def train_segmenter(
     """
 
     def losses(model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        return {"loss": segmentation_loss(gathered(model(x)[1], len(rows)), y)}
+        return {"loss": segmentation_loss(all_gather_rows(model(x)[1], len(rows)), y)}
 
     def sampler(rng: np.random.Generator):
         return shuffled(len(images), settings.batch_size, rng)

@@ -149,7 +149,7 @@ def class_activation_maps(features: Tensor, head: nn.Conv2d, classes: Tensor) ->
         classes: (n,) int64, the class c of each image.
 
     Returns:
-        (n, h, w), negative values cut to 0: they speak against the class.
+        (n, h, w), negative values set to 0: they speak against the class.
     """
     weight = head.weight[classes, :, 0, 0].float()
     # Not einsum, which autocast would round to bf16.

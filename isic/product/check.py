@@ -28,7 +28,7 @@ from isic.storage.layouts import DIRECTIONS, FEATURES, MASKS
 
 KINDS = ("best", "typical", "worst")
 TILE = 168  # longer side of a picture, pixels
-FACTORS = (0.6, 0.8, 1.0, 1.3, 1.7)  # of the foreground cut, to see what another would give
+FACTORS = (0.6, 0.8, 1.0, 1.3, 1.7)  # of the foreground threshold, to see what another would give
 BLOCK = 512  # masks read at a time
 
 
@@ -37,7 +37,7 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
 
     Args:
         run: `results/DATASET/ARM`, with masks/ and directions/, beside the data set's index.csv
-            and images; where features/ is there, an image of each class is cut at several
+            and images; where features/ is there, an image of each class is shown at several
             thresholds.
         examples: images a class of each kind: best, typical, worst.
 
@@ -91,19 +91,21 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
             ]
             strips.append({"name": kind, "tiles": tiles})
         middle = kinds["typical"][0] if kinds["typical"] else rows[0]
-        cuts = _cuts(run, shards, ids[middle], directions[number], settings, masks.shape[1])
-        if cuts is not None:
-            heat, others = cuts
+        tried = _at_thresholds(
+            run, shards, ids[middle], directions[number], settings, masks.shape[1]
+        )
+        if tried is not None:
+            heat, others = tried
             row = table.loc[ids[middle]]
             tiles = [_tile(heated(pictures[middle], heat), row, "its map")]
             tiles += [
-                _tile(masked(pictures[middle], mask), row, f"above {cut:.2f}", used)
-                for cut, mask, used in others
+                _tile(masked(pictures[middle], mask), row, f"above {threshold:.2f}", used)
+                for threshold, mask, used in others
             ]
             strips.append({"name": "one image at several thresholds", "tiles": tiles})
         sheets.append({"name": name, "strips": strips, **facts.iloc[number].to_dict()})
     warnings = [f"class {sheet['name']}: {text}" for sheet in sheets for text in sheet["warnings"]]
-    page = resources.files("isic").joinpath("check.html").read_text(encoding="utf-8")
+    page = resources.files("isic.product").joinpath("check.html").read_text(encoding="utf-8")
     templates = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     text = templates.from_string(page).render(
         title=f"{run.resolve().parent.name}: {run.resolve().name}",
@@ -156,7 +158,7 @@ def _kinds(rows: np.ndarray, examples: int) -> dict[str, list[int]]:
 
 
 def _mask_facts(shards: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Image ids (n,), object shares (n,) and the cuts of all shards."""
+    """Image ids (n,), object shares (n,) and the thresholds of all shards."""
     ids, shares, settings = [], [], {}
     for path in shards:
         with open_hdf5(path, MASKS) as file:
@@ -166,7 +168,7 @@ def _mask_facts(shards: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[st
     return np.concatenate(ids), np.concatenate(shares), settings
 
 
-def _cuts(
+def _at_thresholds(
     run: Path,
     shards: Sequence[Path],
     image_id: str,
@@ -174,9 +176,9 @@ def _cuts(
     settings: dict[str, Any],
     size: int,
 ) -> tuple[np.ndarray, list[tuple[float, np.ndarray, bool]]] | None:
-    """One image's map (R, R), and masks at several cuts with whether it is the one in use.
+    """One image's map (R, R), and masks at several thresholds with whether it is the one in use.
 
-    None where the feature maps are gone (`features.on_disk`) or the cuts unknown.
+    None where the feature maps are gone (`features.on_disk`) or the thresholds unknown.
     """
     for shard in shards:
         path = run / "features" / shard.name
@@ -192,10 +194,10 @@ def _cuts(
         map_ = project(maps, direction)
         masks = []
         for factor in FACTORS:
-            cut = settings["foreground"] * factor
-            low = min(settings["background"], cut)
-            mask = pseudo_mask(map_, size, foreground=cut, background=low)
-            masks.append((cut, mask, factor == 1))
+            threshold = settings["foreground"] * factor
+            low = min(settings["background"], threshold)
+            mask = pseudo_mask(map_, size, foreground=threshold, background=low)
+            masks.append((threshold, mask, factor == 1))
         return upsample(map_[None], (size, size))[0], masks
     return None
 

@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from isic.data.batches import normalised
-from isic.data.encoded import ahead
+from isic.data.encoded import prefetch
 from isic.data.image import contents, decode_small, to_rgb, upright
 from isic.errors import InputError
 from isic.localization.objects import Objects, find_objects, pixel_mask
@@ -199,7 +199,7 @@ class Localizer:
             # Not ahead of a network on the CPU: it uses all cores, and threads beside it delay it
             # by more than they do.
             on_cpu = self.device.type == "cpu"
-            for batch in map(decoded, batches) if on_cpu else ahead(decoded, batches):
+            for batch in map(decoded, batches) if on_cpu else prefetch(decoded, batches):
                 readable = [seen for seen in batch if isinstance(seen, _Seen)]
                 found = list(self._localized(readable, named, options)) if readable else []
                 list(pool.map(len, found))  # looks for the objects, in threads

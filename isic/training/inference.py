@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from isic.data.batches import normalised
-from isic.data.encoded import Encoded, ahead
+from isic.data.encoded import Encoded, prefetch
 from isic.errors import InputError
 from isic.training.devices import pick_device
 
@@ -51,7 +51,7 @@ def supply(
     if isinstance(stored, Tensor):
         yield from ((stored, rows) for rows in batches)
     else:
-        for images in ahead(stored.__getitem__, batches):
+        for images in prefetch(stored.__getitem__, batches):
             yield torch.from_numpy(images).to(device), np.arange(len(images))
 
 
@@ -87,7 +87,7 @@ def infer(
         return first, np.ascontiguousarray(images[first : first + batch_size][:, centre, centre])
 
     firsts = tqdm(range(0, len(images), batch_size), "images", file=sys.stderr, mininterval=5)
-    for first, batch in ahead(read, firsts):
+    for first, batch in prefetch(read, firsts):
         x = normalised(torch.from_numpy(batch).to(device))
         rows = torch.arange(first, first + len(batch), device=device)
         with autocast(device, precision):

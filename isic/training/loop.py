@@ -28,12 +28,12 @@ from isic.training.checkpoint import Checkpoint
 from isic.training.curves import Log, no_log
 from isic.training.devices import pick_device
 from isic.training.inference import autocast, check_crop, resident, supply
-from isic.training.process_group import everyones, first_says, own, parallel
+from isic.training.process_group import all_gather, broadcast_decision, local_rows, parallel
 
 # losses: takes the network, the images (b, 3, crop, crop) that this process sees of the batch, and
 # the whole batch's rows (n,) and targets' windows (n, crop, crop) or None; returns scalars of the
 # whole batch by name, of which `loss` is minimised. With one process b = n; with several,
-# `isic.training.process_group.gathered` makes the outputs whole.
+# `isic.training.process_group.all_gather_rows` makes the outputs whole.
 Losses = Callable[[nn.Module, Tensor, Tensor, Tensor | None], dict[str, Tensor]]
 
 LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
@@ -138,7 +138,7 @@ def _state(
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "numpy": json.dumps(rng.bit_generator.state),
-        "torch": everyones(_random_state()),
+        "torch": all_gather(_random_state()),
     }
 
 
@@ -181,7 +181,7 @@ def train(
     job: Job,
     targets: np.ndarray | Encoded | None = None,
 ) -> list[dict[str, float]]:
-    """Train `network` in place, within `process_group.together` where processes are several.
+    """Train `network` in place, within `process_group` where processes are several.
 
     With several, the batches, their losses and the curves are those of one process, but for
     dropout, which each draws for itself, and rounding.
@@ -242,17 +242,17 @@ def train(
                 )
         length = sum(map(len, at.batches))
         to_do = at.batches[at.step :]
-        sources = supply(stored, [batch[own(len(batch))] for batch in to_do], device)
+        sources = supply(stored, [batch[local_rows(len(batch))] for batch in to_do], device)
         masks = None if wanted is None else supply(wanted, to_do, device)
         for batch, (pictures, places) in zip(to_do, sources, strict=True):
-            if checkpoint and first_says(time.perf_counter() - kept > CHECKPOINT_EVERY):
+            if checkpoint and broadcast_decision(time.perf_counter() - kept > CHECKPOINT_EVERY):
                 watch.check(at, saved_at)  # a network that is broken is not kept
                 checkpoint.save(_state(at, network, optimizer, rng))
                 saved_at = _kept(checkpoint, at)
                 kept = time.perf_counter()
             rows = torch.from_numpy(batch).to(device)
             window = random_windows(len(batch), images.shape[1], crop, rng)
-            seen = [values[own(len(batch))] for values in window]
+            seen = [values[local_rows(len(batch))] for values in window]
             x = normalised(cut_out(pictures, places, *seen, crop).to(device))
             y = None if masks is None else cut_out(*next(masks), *window, crop).to(device)
             with autocast(device, settings.precision):

@@ -24,7 +24,7 @@ from isic.training.devices import pick_device
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Join the other processes while the block runs: NCCL between GPUs, gloo between CPUs."""
     if processes() == 1:
         yield
@@ -46,7 +46,7 @@ def together() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def first_says(decision: bool) -> bool:
+def broadcast_decision(decision: bool) -> bool:
     """The first process's decision, for all: what depends on the clock must not differ."""
     if processes() == 1:
         return decision
@@ -55,7 +55,7 @@ def first_says(decision: bool) -> bool:
     return bool(told.item())
 
 
-def parts(n: int) -> list[slice]:
+def row_ranges(n: int) -> list[slice]:
     """The rows of a batch of n that each process sees: as many each as can be, none is empty.
 
     Needs n ≥ the number of processes.
@@ -64,12 +64,12 @@ def parts(n: int) -> list[slice]:
     return [slice(*edge) for edge in pairwise(edges)]
 
 
-def own(n: int) -> slice:
+def local_rows(n: int) -> slice:
     """The rows that this process sees."""
-    return parts(n)[rank()]
+    return row_ranges(n)[rank()]
 
 
-def gathered(values: Tensor, n: int) -> Tensor:
+def all_gather_rows(values: Tensor, n: int) -> Tensor:
     """The outputs of the whole batch from those of each process's part: (b, …) → (n, …).
 
     A gradient flows to this process's own rows alone; what all processes' gradients sum to is that
@@ -77,7 +77,7 @@ def gathered(values: Tensor, n: int) -> Tensor:
     """
     if processes() == 1:
         return values
-    shares = parts(n)
+    shares = row_ranges(n)
     longest = max(share.stop - share.start for share in shares)
     padding = [0, 0] * (values.dim() - 1) + [0, longest - len(values)]
     sent = functional.pad(values.detach(), padding).contiguous()
@@ -92,7 +92,7 @@ def parallel(network: nn.Module) -> nn.Module:
     """The network as the processes train it together: the same parameters, batch norm over all.
 
     Its gradients are the processes' mean, so that a loss which each computes whole, from
-    `gathered` outputs, has to be multiplied by their number.
+    `all_gather_rows` outputs, has to be multiplied by their number.
     """
     if processes() == 1:
         return network
@@ -106,7 +106,7 @@ def parallel(network: nn.Module) -> nn.Module:
     return DistributedDataParallel(network, devices, forward_sync_buffers=False)
 
 
-def everyones(value: Tensor) -> list[Tensor]:
+def all_gather(value: Tensor) -> list[Tensor]:
     """A tensor of each process, all of one size and type, in order, on the CPU."""
     if processes() == 1:
         return [value.cpu()]
