@@ -1,5 +1,9 @@
 # ISIC: from images with class labels to boxes, masks and the paper's tables. README.md says how to run it.
 
+from snakemake.utils import min_version
+
+min_version("9.20")
+
 
 configfile: f"{workflow.basedir}/config.yaml"
 
