@@ -31,7 +31,7 @@ test: lint
 # As root, on a Debian with munge, slurmctld, slurmd and slurm-client and no SLURM of its own.
 slurm: venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[slurm]'
-	tests/slurm.sh
+	tests/workflow/slurm.sh
 
 clean:
 	rm -rf results .snakemake .pytest_cache .ruff_cache

@@ -11,11 +11,8 @@ import os
 import pickle
 import re
 import shutil
-import struct
-import sys
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,13 +21,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from commands import status
+from hostile import Evil, png
 from networks import SMALL, fusion_network, pictures
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torchvision import models
 
-from isic.cli import main
 from isic.networks.files import save_network
 
 INDEX = "index source OUT/index.csv OUT/truth.csv"
@@ -78,21 +76,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: str) -> int:
-    argv, sys.argv = sys.argv, ["isic", *command.split()]
-    try:
-        main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    finally:
-        sys.argv = argv
-    return 0
-
-
-class Evil:
-    """Unpickled, it would write a file."""
-
-    def __reduce__(self):
-        return os.mkdir, ("UNPICKLED",)
+    return status(*command.split())
 
 
 def text(name: str, content: str | bytes) -> Callable[[], None]:
@@ -167,18 +151,6 @@ def boxes(content: str) -> Callable[[], None]:
         text("truth.csv", "image_id,x0,y0,x1,y1\none/a.png,1,1,20,20\n")(),
         text("maps.h5", "")(),
     ]
-
-
-def png(width: int, height: int) -> bytes:
-    """A PNG of this size in its header and next to nothing in it."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
 
 
 def tar(*members: tarfile.TarInfo) -> Callable[[], None]:

@@ -1,6 +1,6 @@
 """Protocols: fixed points of wsolevaluation, hand-made cases, and real annotations.
 
-`data/conformance.csv` holds the GT-known figures that boxes needing no model must have. Its
+`conformance.csv` holds the GT-known figures that boxes needing no model must have. Its
 annotations are not part of the repository; they are looked for in `../shared` beside it.
 """
 
@@ -30,8 +30,8 @@ from isic.evaluation.scores import (
 )
 
 HERE = Path(__file__).parent
-SHARED = HERE.parent.parent / "shared" / "data"
-CONFORMANCE = pd.read_csv(HERE / "data" / "conformance.csv")
+SHARED = HERE.parents[2] / "shared" / "data"
+CONFORMANCE = pd.read_csv(HERE / "conformance.csv")
 CORNERS = ["x0", "y0", "x1", "y1"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "rules", "schemas", "profiles", "envs", "report", "isic")
 TARGETS = ("results/birds/table1.csv", "results/birds/figures/localization.png")
 NETWORK = {

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pages import cell, markdown, page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("docs/results/*.md")), ROOT / "benchmarks/README.md"]
 
 

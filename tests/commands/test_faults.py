@@ -177,7 +177,7 @@ def test_a_read_only_folder(run: Path, tmp_path: Path):
 
 @mounted
 def test_a_workflow_in_a_read_only_folder(tmp_path: Path):
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     command += ["--cores", "1", "--directory", str(tmp_path)]
     read_only = f"mount -t tmpfs -o ro tmpfs '{tmp_path}' && exec \"$@\""

@@ -14,7 +14,7 @@ import yaml
 from imagenet_size import make
 from torchvision import models
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ARM = "lambda~1.0_gamma~0.3_seed~0"
 ON_DISK = 2
 NETWORK = {"backbone": "resnet18", "weights": "none", "channels": 16, "epochs": 1}

@@ -1,5 +1,5 @@
 """Trains a classifier and a segmenter and writes their curves, and one classifier from its last
-checkpoint again; run by tests/test_distributed.py."""
+checkpoint again; run by tests/training/test_process_group.py."""
 
 import json
 import sys

@@ -20,7 +20,7 @@ from isic.localization.views import whole
 from isic.method.recognizer import best_classes
 from isic.networks.files import load_model, save_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

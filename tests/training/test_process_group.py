@@ -13,7 +13,7 @@ import pytest
 from isic.training import devices
 from isic.training.process_group import gathered, own, parts
 
-SCRIPT = Path(__file__).with_name("trained_together.py")
+SCRIPT = Path(__file__).parents[1] / "helpers" / "trained_together.py"
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # a process: more would be in each other's way
 
 

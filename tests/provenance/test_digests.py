@@ -13,7 +13,7 @@ import pytest
 from isic.errors import InputError
 from isic.provenance.digests import code_digest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ALL = {
     path.stem.replace("_", "-")
     for path in ROOT.glob("isic/commands/*/*.py")

@@ -21,7 +21,7 @@ from isic.errors import InputError
 from isic.settings.check import check, options
 from isic.storage.tables import write_csv
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 FEW = patience(

@@ -4,9 +4,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -14,7 +12,6 @@ import pandas as pd
 import pytest
 from networks import SMALL, fusion_network
 
-from isic.cli import main
 from isic.networks.files import save_network
 from isic.storage.hdf5 import new_hdf5
 
@@ -26,26 +23,6 @@ directions masks segmenter recognizer topk maps boxes scores trivial model risk-
 ablation
 figure-localization figure-similarity figure-loss-curves figure-similar-classes summary
 """
-
-
-class Run(NamedTuple):
-    status: int
-    error: list[str]  # lines
-    output: list[str]
-
-
-@pytest.fixture
-def isic(capsys, monkeypatch) -> Callable[..., Run]:
-    """Runs the command in this process, where torch is loaded already."""
-
-    def run(*words: object) -> Run:
-        monkeypatch.setattr(sys, "argv", ["isic", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        said = capsys.readouterr()
-        return Run(caught.value.code, said.err.splitlines(), said.out.splitlines())
-
-    return run
 
 
 def seconds_of_children() -> float:

@@ -1,8 +1,6 @@
 """`isic predict`: files, folders and globs in; tables, masks and pictures out."""
 
 import json
-import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,10 +12,8 @@ from hypothesis import strategies as st
 from networks import CLASSES
 from odd_images import BROKEN, BROKEN_NAMES, READ, SIZES, H, W, write_all
 from PIL import Image
-from test_cli import Run
 
 from isic import InputError
-from isic.cli import main
 from isic.product import predictions
 from isic.product.predictions import (
     common_root,
@@ -28,24 +24,9 @@ from isic.product.predictions import (
 )
 
 
-@pytest.fixture
-def isic(capsys, monkeypatch, tmp_path: Path) -> Callable[..., Run]:
-    """Runs the command in this process."""
-
-    def run(*words: object) -> Run:
-        monkeypatch.setattr(sys, "argv", ["isic", *map(str, words)])
-        monkeypatch.chdir(tmp_path)
-        status = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        captured = capsys.readouterr()
-        lines = [line.rpartition("\r")[2] for line in captured.err.splitlines()]
-        errors = [line for line in lines if line.startswith("isic:")]
-        return Run(status, errors, captured.out.splitlines())
-
-    return run
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 def picture(path: Path, width: int = 60, height: int = 40) -> Path:
@@ -174,9 +155,9 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(model: Path, isic, tmp_path
     for name in [*BROKEN, *BROKEN_NAMES, "nowhere.png"]:
         assert images.loc[name, "problem"]
         assert images.loc[name, "objects"] == ""
-        assert sum(name in line for line in run.error) == 1, name
-    assert f"{len(broken) + 1} could not be read" in run.error[-1]
-    assert len(run.error) == len(broken) + 2
+        assert sum(name in line for line in run.said) == 1, name
+    assert f"{len(broken) + 1} could not be read" in run.said[-1]
+    assert len(run.said) == len(broken) + 2
     assert len(read_predictions(tmp_path / "predictions").images) == len(READ)
 
 
@@ -191,7 +172,7 @@ def test_a_file_that_vanishes_meanwhile_is_reported(
     monkeypatch.setattr(predictions, "contents", contents)
     run = isic("predict", model, photos)
     assert run.status == 3
-    assert "a/x.png: cannot be read again (No such file" in run.error[0]
+    assert "a/x.png: cannot be read again (No such file" in run.said[0]
     images = pd.read_csv(tmp_path / "predictions/images.csv").set_index("image_id")
     assert images["objects"].isna().tolist() == [False, True, False, False]
 
@@ -209,7 +190,7 @@ def test_labels_of_an_index_are_the_classes(photos: Path, model: Path, isic, tmp
     assert read_predictions(tmp_path / "predictions").classes == ["two", "one"]
     run = isic("predict", model, photos / "a", photos / "b", "--index", "index.csv")
     assert run.status == 1
-    assert "the one folder" in run.error[0]
+    assert "the one folder" in run.said[0]
 
 
 @pytest.mark.parametrize(
@@ -226,8 +207,8 @@ def test_an_error_is_one_line_and_writes_nothing(
 ) -> None:
     run = isic("predict", *words.format(model=model).split())
     assert run.status == 1
-    assert len(run.error) == 1
-    assert message in run.error[0]
+    assert len(run.said) == 1
+    assert message in run.said[0]
     assert {path.name for path in tmp_path.iterdir()} == {"photos"}
 
 
@@ -237,7 +218,7 @@ def test_files_of_others_are_not_overwritten(photos: Path, model: Path, isic, tm
     other.write_text("mine")
     run = isic("predict", model, photos)
     assert run.status == 1
-    assert "did not write. Name another folder with --output" in run.error[0]
+    assert "did not write. Name another folder with --output" in run.said[0]
     assert other.read_text() == "mine"
     other.rename(tmp_path / "predictions/mine.csv")
     assert isic("predict", model, photos).status == 0
@@ -254,7 +235,7 @@ def test_predictions_within_the_images_are_no_images(photos: Path, model: Path, 
     file = photos / "file"
     file.write_text("mine")
     run = isic("predict", model, photos, "--output", file)
-    assert (run.status, run.error) == (
+    assert (run.status, run.said) == (
         1,
         [f"isic: {file}: is a file. Name a folder with --output."],
     )

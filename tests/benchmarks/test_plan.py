@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from plan import IMAGENET, count_jobs, plan
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RATES = {
     "images_per_second": dict.fromkeys(
         (

@@ -12,7 +12,7 @@
 #
 # Name one or more of them to run these alone.
 set -euo pipefail
-repository=$(cd "$(dirname "$0")/.." && pwd)
+repository=$(cd "$(dirname "$0")/../.." && pwd)
 export PATH="$repository/.venv/bin:$PATH"
 scratch=$(mktemp -d)
 conf=/etc/slurm

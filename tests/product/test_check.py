@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from networks import pictures
 from PIL import Image
 
 from isic import InputError
-from isic.cli import main
 from isic.data.image import read
 from isic.data.pack import join_shards, pack, pack_shard
 from isic.method.masks import write_masks
@@ -217,29 +215,22 @@ def test_a_missing_shard_of_masks_is_named(run: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def isic(monkeypatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["isic", *map(str, words)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code or 0
-
-
-def test_the_command_writes_the_page_and_prints_the_warnings(
-    run: Path, tmp_path: Path, monkeypatch, capsys
-) -> None:
-    assert isic(monkeypatch, "check", run, "--examples", "1") == 0
-    _, *warnings, written, _ = capsys.readouterr().out.splitlines()
+def test_the_command_writes_the_page_and_prints_the_warnings(run: Path, tmp_path: Path, isic):
+    done = isic("check", run, "--examples", "1")
+    assert done.status == 0
+    _, *warnings, written, _ = done.output
     page, expected = check_page(run, 1)
     assert warnings == [f"warning: {text}" for text in expected]
     assert written.startswith(f"written: {run / 'check.html'}, ")
     assert (run / "check.html").read_text(encoding="utf-8") == page
-    assert isic(monkeypatch, "check", run, tmp_path / "new/page.html") == 0
+    assert isic("check", run, tmp_path / "new/page.html").status == 0
     assert (tmp_path / "new/page.html").stat().st_size > len(page)
 
 
-def test_the_command_refuses_in_one_line(run: Path, monkeypatch, capsys) -> None:
-    assert isic(monkeypatch, "check", run.parent) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+def test_the_command_refuses_in_one_line(run: Path, isic) -> None:
+    done = isic("check", run.parent)
+    assert done.status == 1
+    (line,) = done.error
     assert line.startswith(f"isic: {run.parent}: has no masks")
     assert not (run.parent / "check.html").exists()
 

@@ -13,7 +13,7 @@ import yaml
 from isic.errors import InputError
 from isic.settings.check import check, merge, named_weights, options, portable, torchvision_names
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 

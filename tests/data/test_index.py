@@ -14,7 +14,7 @@ from isic.data.sources.folder import index_folder
 from isic.errors import InputError
 from isic.storage.tables import write_csv
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 CUB = SHARED / "cub103" / "CUB_200_2011"
 PHOTOS = SHARED / "photos8"
 HEADER = "split,class,file,width,height,xmin,ymin,xmax,ymax\n"

@@ -1,7 +1,7 @@
 """Each command of the workflow, each of its files damaged in turn: one line, never a traceback.
 
 The files have no records here, by which damage is else noticed before a command begins
-(tests/test_faults.py): a person made them, or another program.
+(test_faults.py): a person made them, or another program.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from isic.product.survey import (
 )
 from isic.settings.check import check, merge
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "schemas/config.schema.yaml"
 HEADER = "split,class,file,width,height,xmin,ymin,xmax,ymax\n"
 
