@@ -49,7 +49,7 @@ coverage: venv
 # As root, on a Debian with munge, slurmctld, slurmd and slurm-client and no SLURM of its own.
 slurm: venv
 	$(PIP) --quiet --editable '.[slurm]'
-	tests/slurm.sh
+	tests/workflow/slurm.sh
 
 clean:
 	rm -rf results .snakemake .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage*

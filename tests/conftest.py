@@ -1,7 +1,9 @@
-"""A model that several test modules apply, and workflows that they look at."""
+"""What several rooms share: the command, a model that is applied, workflows that have run."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import commands
 import kills
 import pytest
 import torch
@@ -9,6 +11,18 @@ from networks import CLASSES, CROP, SETTINGS, SMALL, fusion_network
 from workflows import TARGETS, TINY, Workflow
 
 from isic.networks.files import save_model, save_network
+
+
+@pytest.fixture
+def isic(capsys: pytest.CaptureFixture[str]) -> Callable[..., commands.Run]:
+    """Runs the command in this process, and says what it printed."""
+
+    def run(*words: object) -> commands.Run:
+        status = commands.status(*words)
+        said = capsys.readouterr()
+        return commands.Run(status, said.err.splitlines(), said.out.splitlines())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,95 @@
+"""Each command of the workflow, each of its files damaged in turn: one line, never a traceback.
+
+The files have no records here, by which damage is else noticed before a command begins
+(test_faults.py): a person made them, or another program.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from workflows import TARGETS, Workflow
+
+from isic import cli
+
+APP = typer.main.get_command(cli.app)
+TRAININGS = ("classifier", "segmenter", "recognizer")  # another good file would train them
+
+
+def commands(workflow: Workflow) -> list[list[str]]:
+    """One command of each kind that leads to the targets, as Snakemake prints it."""
+    done = workflow.run("--dry-run", "--forceall", *TARGETS)
+    printed = re.findall(r"^Shell command: (isic .*?) 2>&1", done.stdout, re.M)
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for words in map(shlex.split, printed):
+        kind = words[words.index("--kind") + 1] if "--kind" in words else ""
+        kinds.setdefault((words[1], kind), words)
+    return list(kinds.values())
+
+
+def files(words: list[str], written: bool) -> list[Path]:
+    """The files that a command is given to write, or to read."""
+    context = APP.commands[words[1]].make_context(words[1], words[2:], parent=click.Context(APP))
+    token = cli.running.set(context)
+    try:
+        return [path for path in cli._paths(written) if written or path.is_file()]
+    finally:
+        cli.running.reset(token)
+
+
+def damaged(path: Path, training: bool) -> Iterator[tuple[str, bytes]]:
+    """The file, harmed in several ways; the last is one of another stage."""
+    whole = path.read_bytes()
+    yield "nothing", b""
+    yield "text", b"hello,world\n1,2\n"
+    yield "bytes", bytes(range(256))
+    yield "half", whole[: len(whole) // 2]
+    others = sorted(other for other in Path("results").rglob(f"*{path.suffix}") if other != path)
+    if not training:
+        yield from ((str(other), other.read_bytes()) for other in others[:1])
+
+
+def test_no_damage_is_answered_with_a_traceback(
+    workflow: Workflow,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    found = commands(workflow)
+    assert {"index", "images", "masks", "maps", "scores", "table1"} <= {c[1] for c in found}
+    shutil.copytree(workflow.folder / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    for record in Path("results").rglob(".*.made.json"):
+        record.unlink()
+    tried, wrong = 0, []
+    for words in found:
+        outputs = {str(path): f"OUT/{path.name}" for path in files(words, written=True)}
+        monkeypatch.setattr(sys, "argv", [outputs.get(word, word) for word in words])
+        for path in files(words, written=False):
+            whole = path.read_bytes()
+            for harm, content in damaged(path, words[1] in TRAININGS):
+                path.write_bytes(content)
+                try:
+                    cli.main()
+                    status = 0
+                except SystemExit as ended:
+                    status = ended.code or 0
+                except Exception as error:
+                    status = error
+                lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("isic:")]
+                # Half a CSV may be a shorter one, and another network may serve as well.
+                may_serve = harm.startswith("results") or (harm, path.suffix) == ("half", ".csv")
+                if not (may_serve and status == 0) and (status != 1 or len(lines) != 1):
+                    wrong.append(f"{words[1]}, {path}, {harm}: {status!r}, {lines}")
+                tried += 1
+            path.write_bytes(whole)
+    assert wrong == []
+    assert tried > 200, tried

@@ -1,0 +1,308 @@
+"""The index: what it holds, and what it refuses before any work starts."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from isic.data.index import class_ids, classes, read_index, read_truth
+from isic.data.sources.cub import index_cub
+from isic.data.sources.folder import index_folder
+from isic.errors import InputError
+from isic.storage.tables import write_csv
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+CUB = SHARED / "cub103" / "CUB_200_2011"
+PHOTOS = SHARED / "photos8"
+HEADER = "split,class,file,width,height,xmin,ymin,xmax,ymax\n"
+
+
+def needs(folder: Path) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not folder.is_dir(), reason=f"{folder.name} is not at {folder}")
+
+
+def picture(path: Path, width: int = 12, height: int = 8, **options) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(len(path.name)).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(noise).save(path, **options)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes, train and test, with one box; class and file names as people choose them."""
+    root = tmp_path / "set"
+    for name in ("train/007/b.jpg", "train/007/a.PNG", "train/NA/ä, 1.JPEG", "test/NA/c.webp"):
+        picture(root / name)
+    (root / "train/007/.hidden.jpg").write_bytes(b"")
+    (root / "boxes.csv").write_text(f"{HEADER}test,NA,c.webp,12,8,1,2,12.5,8\n")
+    return root
+
+
+def refused(root: Path, *words: str, index=index_folder, **options) -> None:
+    """The set is refused with one line that holds all `words`."""
+    with pytest.raises(InputError) as caught:
+        index(root, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_folder(root: Path, tmp_path: Path) -> None:
+    index, truth, skipped = index_folder(root)
+    assert list(index["image_id"]) == [
+        "train/007/a.PNG",
+        "train/007/b.jpg",
+        "train/NA/ä, 1.JPEG",
+        "test/NA/c.webp",
+    ]
+    assert list(index["split"]) == ["train"] * 3 + ["test"]
+    assert list(index["width"]) == [12] * 4
+    assert list(index["height"]) == [8] * 4
+    assert skipped == []
+    assert truth.to_numpy().tolist() == [["test/NA/c.webp", 1, 2, 12, 8]]  # clipped by half a pixel
+    assert classes(index) == ["007", "NA"]
+    assert class_ids(index).tolist() == [0, 0, 1, 1]
+    assert class_ids(index).dtype == np.int64
+
+    write_csv(index, tmp_path / "index.csv")
+    write_csv(truth, tmp_path / "truth.csv")
+    pd.testing.assert_frame_equal(read_index(tmp_path / "index.csv"), index)
+    pd.testing.assert_frame_equal(read_truth(tmp_path / "truth.csv"), truth)
+    pd.testing.assert_frame_equal(index_folder(root, workers=3)[0], index)
+
+
+def test_boxes_and_test_images_are_optional(root: Path, tmp_path: Path) -> None:
+    (root / "boxes.csv").unlink()
+    shutil.rmtree(root / "test")
+    index, truth, _ = index_folder(root)
+    assert set(index["split"]) == {"train"}
+    write_csv(truth, tmp_path / "truth.csv")
+    assert (tmp_path / "truth.csv").read_text() == "image_id,x0,y0,x1,y1\n"
+    pd.testing.assert_frame_equal(read_truth(tmp_path / "truth.csv"), truth)
+
+
+def test_what_is_no_image_by_name_is_left_out_with_a_warning(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(index_folder(root)[0])
+    assert "warning" not in capsys.readouterr().out
+    (root / "test/NA/more").mkdir()
+    (root / "train/007/Thumbs.db").write_text("")
+    (root / "train/007/.hidden.txt").write_text("")
+    assert len(index_folder(root)[0]) == before
+    said = capsys.readouterr().out
+    assert f"warning: {root}: 2 files or folders are no images by name" in said
+
+
+def test_several_boxes_follow_the_order_of_the_index(root: Path) -> None:
+    rows = (
+        "test,NA,c.webp,12,8,1,2,3,4\n\ntrain,007,b.jpg,12,8,0,0,2,2\ntest,NA,c.webp,12,8,5,5,6,6"
+    )
+    (root / "boxes.csv").write_text(HEADER + rows, encoding="utf-8-sig")
+    truth = index_folder(root)[1]
+    assert list(truth["image_id"]) == ["train/007/b.jpg", "test/NA/c.webp", "test/NA/c.webp"]
+    assert list(truth["x0"]) == [0, 1, 5]
+
+
+def test_exif_orientation_counts(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    picture(root / "test/NA/c.webp", exif=exif)
+    (root / "boxes.csv").write_text(f"{HEADER}test,NA,c.webp,8,12,0,0,8,12\n")
+    index, truth, _ = index_folder(root)
+    assert index.iloc[-1][["width", "height"]].tolist() == [8, 12]
+    assert truth.iloc[0, 1:].tolist() == [0, 0, 8, 12]
+    (root / "boxes.csv").write_text(f"{HEADER}test,NA,c.webp,12,8,0,0,12,8\n")
+    refused(root, "boxes.csv, line 2", "12 x 8", "8 x 12")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_unreadable_images_are_named_or_skipped(root: Path, monkeypatch) -> None:
+    cut = root / "train/007/cut.jpg"
+    picture(cut, 100, 100)
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    (root / "train/007/empty.png").write_bytes(b"")
+    (root / "train/007/lost.jpg").symlink_to("nowhere.jpg")
+    (root / "test/NA/text.jpg").write_text("no picture")
+    with (root / "boxes.csv").open("a") as file:
+        file.write("test,NA,text.jpg,12,8,1,1,5,5\n")
+    refused(
+        root,
+        "4 of 8 images",
+        "train/007/cut.jpg (image file is truncated",
+        "empty.png (empty file)",
+        "lost.jpg (No such file",
+        "test/NA/text.jpg (not an image)",
+        "unreadable: skip",
+    )
+    index, truth, skipped = index_folder(root, unreadable="skip")
+    assert len(index) == 4
+    assert len(truth) == 1
+    assert skipped[-1] == "test/NA/text.jpg"
+    assert len(skipped) == 4
+
+    for i in range(20):
+        (root / f"train/NA/bad{i:02}.jpg").write_bytes(b"x")
+    refused(root, "24 of 28", "bad06.jpg", "and 14 more")
+    refused(root, "unreadable: 'maybe'", unreadable="maybe")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 95)
+    refused(root, "a.PNG (more than 95 pixels)")
+
+
+def test_a_class_that_loses_its_training_images_is_refused(root: Path) -> None:
+    (root / "train/NA/ä, 1.JPEG").write_bytes(b"")
+    refused(root, "class 'NA'", "no training image", unreadable="skip")
+
+
+def test_layout(root: Path, tmp_path: Path) -> None:
+    refused(tmp_path / "nothing", "nothing: no such folder", "train/CLASS/*.jpg")
+    refused(root / "train/NA", "no class folders", "it holds no folders", "train/CLASS/*.jpg")
+    (root / "train").rename(root / "valid")
+    refused(root, "nor a folder train", "it holds test, valid")
+    (root / "valid").rename(root / "train")
+    (root / "train/empty").mkdir()
+    refused(root, "class 'empty'", "no training image")
+    (root / "train/empty").rmdir()
+    picture(root / "test/other/d.jpg")
+    refused(root, "test/other", "'other' is not among the classes")
+    shutil.rmtree(root / "test")
+    (root / "boxes.csv").unlink()
+    shutil.rmtree(root / "train/NA")
+    refused(root, "1 class", "second class")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ("no column split",)),
+        ("split;class;file\n", ("no column split", HEADER.strip())),
+        (HEADER.replace(",xmax", ""), ("no column xmax",)),
+        ("test,NA,x.jpg,12,8,0,0,1,1", ("line 2", "no image test/NA/x.jpg")),
+        ("test,NA,c.webp,12,8,0,0,1", ("line 2", "must be numbers")),
+        ("test,NA,c.webp,12,8,0,0,1,nan", ("line 2", "four finite numbers")),
+        ("test,NA,c.webp,13,8,0,0,1,1", ("line 2", "13 x 8", "12 x 8")),
+        ("test,NA,c.webp,12,8,5,1,5,2", ("line 2", "box (5, 1, 5, 2)", "is empty")),
+        ("test,NA,c.webp,12,8,5,4,6,2", ("line 2", "is empty")),
+        ("test,NA,c.webp,12,8,1,1,13,2", ("line 2", "test/NA/c.webp", "outside its image")),
+        ("test,NA,c.webp,12,8,-1,1,2,2", ("line 2", "(-1, 1, 2, 2)", "outside its image")),
+        ("test,NA,c.webp,12,8,12.1,1,12.9,2", ("line 2", "outside its image")),
+    ],
+)
+def test_boxes_that_are_wrong(root: Path, text: str, words: tuple[str, ...]) -> None:
+    whole = text if text.startswith("split") or not text else HEADER + text
+    (root / "boxes.csv").write_text(whole)
+    refused(root, "boxes.csv", *words)
+
+
+def test_index_that_was_tampered_with(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "index.csv"
+    index = index_folder(root)[0]
+    for table, word in (
+        (index.drop(columns="digest"), "no column digest"),
+        (index.iloc[:0], "holds no image"),
+        (pd.concat([index, index]), "twice"),
+        (index.assign(split="val"), "split"),
+        (index.assign(width="wide"), "cannot be read"),
+    ):
+        write_csv(table, path)
+        with pytest.raises(InputError, match=rf"index\.csv: .*{word}"):
+            read_index(path)
+    with pytest.raises(InputError, match="does not exist"):
+        read_index(tmp_path / "none.csv")
+
+
+@pytest.fixture
+def cub(tmp_path: Path) -> Path:
+    """The official layout in small: two classes with numbers out of alphabetical order."""
+    base = tmp_path / "CUB_200_2011"
+    for name in ("2.Ani/a.jpg", "10.Jay/a.jpg", "10.Jay/b.jpg"):
+        picture(base / "images" / name)
+    (base / "images.txt").write_text("1 10.Jay/b.jpg\n2 10.Jay/a.jpg\n3 2.Ani/a.jpg\n")
+    (base / "image_class_labels.txt").write_text("1 10\n2 10\n3 2\n")
+    (base / "train_test_split.txt").write_text("1 1\n2 0\n3 1\n")
+    (base / "bounding_boxes.txt").write_text("3 0.5 1 11.9 7\n1 0 0 2 3\n2 4 4 4 4\n")
+    (base / "classes.txt").write_text("2 2.Ani\n10 10.Jay\n")
+    return base
+
+
+def test_cub_in_small(cub: Path) -> None:
+    index, truth, skipped = index_cub(cub)
+    assert list(index["image_id"]) == [
+        "images/2.Ani/a.jpg",
+        "images/10.Jay/b.jpg",
+        "images/10.Jay/a.jpg",
+    ]
+    assert list(index["split"]) == ["train", "train", "test"]
+    assert classes(index) == ["2.Ani", "10.Jay"]
+    assert truth.iloc[:, 1:].to_numpy().tolist() == [[0.5, 1, 12, 8], [0, 0, 2, 3], [4, 4, 8, 8]]
+    assert skipped == []
+    parent = index_cub(cub.parent)[0]
+    assert parent["image_id"][0] == "CUB_200_2011/images/2.Ani/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("images.txt", None, ("no images.txt", "CUB_200_2011.tgz")),
+        ("images.txt", "1 10.Jay/b.jpg\n2 10.Jay/a.jpg\n", ("image 3 stands in only one",)),
+        ("images.txt", "1 10.Jay/b.jpg\n1 10.Jay/a.jpg\n", ("images.txt, line 2",)),
+        (
+            "images.txt",
+            "1 10.Jay/b.jpg\n2 lost.jpg\n3 2.Ani/a.jpg",
+            ("lost.jpg: image is missing",),
+        ),
+        ("image_class_labels.txt", "1 10\n2 11\n3 2", ("image 2 has class 11", "classes.txt")),
+        ("train_test_split.txt", "1 1\n2 0\n3 x", ("train_test_split.txt: image 3",)),
+        ("train_test_split.txt", "1 1\n2 0\n3 0", ("class '2.Ani'", "no training image")),
+        ("classes.txt", "1 1.Emu\n2 2.Ani\n10 10.Jay\n", ("class '1.Emu'", "no training image")),
+        ("bounding_boxes.txt", "1 0 0 2 3\n2 4 4 4\n3 0 0 1 1", ("bounding_boxes.txt: image 2",)),
+        (
+            "bounding_boxes.txt",
+            "1 0 0 2 3\n2 4 4 9 4\n3 0 0 1 1",
+            ("bounding_boxes.txt, image 2", "(4, 4, 13, 8)", "images/10.Jay/a.jpg", "outside"),
+        ),
+    ],
+)
+def test_cub_that_is_wrong(cub: Path, name: str, text: str | None, words: tuple[str, ...]) -> None:
+    if text is None:
+        (cub / name).unlink()
+    else:
+        (cub / name).write_text(text)
+    refused(cub, *words, index=index_cub)
+
+
+@needs(CUB)
+def test_real_cub() -> None:
+    refused(CUB, "class '009.Brewer_Blackbird'", "no training image", index=index_cub)
+    index, truth, skipped = index_cub(CUB, trainable=False)
+    assert len(index) == len(truth) == 103
+    assert len(classes(index)) == 20
+    assert skipped == []
+    assert list(truth["image_id"]) == list(index["image_id"])
+    first = truth.set_index("image_id").loc[
+        "images/004.Groove_billed_Ani/Groove_Billed_Ani_0085_1612.jpg"
+    ]
+    assert first.tolist() == [205, 140, 387, 313]  # 205 140 182 173 as x y width height
+
+
+@needs(PHOTOS)
+def test_real_photographs() -> None:
+    index, truth, _ = index_folder(PHOTOS)
+    assert index["split"].value_counts().to_dict() == {"train": 762, "test": 508}
+    assert classes(index) == [
+        "aeroplane",
+        "bird",
+        "boat",
+        "car",
+        "cat",
+        "dog",
+        "motorbike",
+        "train",
+    ]
+    assert list(truth["image_id"]) == list(index["image_id"])
+    box = truth.set_index("image_id").loc["test/aeroplane/voc2007_000618.jpg"]
+    assert box.tolist() == [79, 22, 313, 186]

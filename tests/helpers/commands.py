@@ -1,0 +1,31 @@
+"""The `isic` command in this process, where torch is loaded already."""
+
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from isic.cli import main
+
+
+class Run(NamedTuple):
+    status: int
+    error: list[str]  # lines
+    output: list[str]
+
+    @property
+    def said(self) -> list[str]:
+        """What of the error comes from `isic`, without progress bars."""
+        lines = [line.rpartition("\r")[2] for line in self.error]
+        return [line for line in lines if line.startswith("isic:")]
+
+
+def status(*words: object) -> int:
+    """The exit status of `isic WORDS`; what it prints is printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["isic", *map(str, words)])
+        try:
+            main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+    return 0

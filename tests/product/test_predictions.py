@@ -1,0 +1,259 @@
+"""`isic predict`: files, folders and globs in; tables, masks and pictures out."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import CLASSES
+from odd_images import BROKEN, BROKEN_NAMES, READ, SIZES, H, W, write_all
+from PIL import Image
+
+from isic import InputError
+from isic.product import predictions
+from isic.product.predictions import (
+    common_root,
+    find_images,
+    names_for,
+    new_predictions,
+    read_predictions,
+)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def picture(path: Path, width: int = 60, height: int = 40) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(len(str(path.name))).integers(0, 256, (5, 7, 3), np.uint8)
+    Image.fromarray(noise).resize((width, height)).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for name in ("a/x.jpg", "a/x.png", "b/y z.JPG", "b/.hidden.jpg", ".cache/no.jpg", "c/d/e.webp"):
+        picture(folder / name)
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_files_folders_and_globs_are_found_once(photos: Path, monkeypatch) -> None:
+    monkeypatch.chdir(photos.parent)
+    everything = ["a/x.jpg", "a/x.png", "b/y z.JPG", "c/d/e.webp"]
+    for words, names in (
+        (["photos"], everything),
+        (["photos/a", "photos"], everything),
+        (["photos/a/x.png", "photos/a"], ["a/x.png", "a/x.jpg"]),
+        (["photos/*/x.*"], ["a/x.jpg", "a/x.png"]),
+        (["photos/**/*.webp", str(photos / "c")], ["c/d/e.webp"]),
+        (["photos/*"], [*everything, "notes.txt"]),
+        (["photos/notes.txt"], ["notes.txt"]),
+    ):
+        files, problems = find_images(words)
+        assert [str(file.resolve().relative_to(photos)) for file in files] == names
+        assert problems == {}
+    (photos / "empty").mkdir()
+    files, problems = find_images(["nowhere.jpg", "*.gif", "photos/empty", "photos/a/x.jpg"])
+    assert len(files) == 1
+    assert problems == {
+        "nowhere.jpg": "no such file or folder",
+        "*.gif": "matches no image",
+        "photos/empty": "no image in this folder",
+    }
+    assert common_root(find_images(["photos/b", "photos/c"])[0]) == photos
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
+    path = picture(tmp_path / "[1].png")
+    assert find_images([str(path)]) == ([path], {})
+
+
+def test_names_never_collide() -> None:
+    names = names_for(["a/x.jpg", "a/x.png", "b/x.jpg", "x", "y.tar.jpg"], ".png")
+    assert list(names.values()) == ["a/x.jpg.png", "a/x.png.png", "b/x.png", "x.png", "y.tar.png"]
+    names = names_for(["a.jpg", "a.png", "a.jpg.gif"], ".png")
+    assert len(set(names.values())) == 3
+
+
+@given(st.lists(st.text("ab.", min_size=1, max_size=6).filter(lambda x: x.strip(".")), unique=True))
+def test_each_image_has_a_name_of_its_own(ids: list[str]) -> None:
+    names = names_for(ids, ".b")
+    assert list(names) == ids
+    assert len(set(names.values())) == len(ids)
+
+
+def test_predictions_are_complete(photos: Path, model: Path, isic, tmp_path: Path) -> None:
+    assert isic("predict", model, photos, "--all-objects", "--min-area", 0.02).status == 0
+    out = tmp_path / "predictions"
+    images = pd.read_csv(out / "images.csv", keep_default_na=False)
+    boxes = pd.read_csv(out / "boxes.csv", keep_default_na=False, dtype={"class": str})
+    assert list(images["image_id"]) == ["a/x.jpg", "a/x.png", "b/y z.JPG", "c/d/e.webp"]
+    assert (images[["width", "height"]] == [60, 40]).all(axis=None)
+    assert images["objects"].sum() == len(boxes) > len(images)
+    assert set(boxes["class"]) <= set(CLASSES)
+    assert boxes["confidence"].between(0, 1).all()
+    for row in images.itertuples():
+        own = boxes[boxes["image_id"] == row.image_id]
+        assert list(own["object"]) == list(range(1, row.objects + 1))
+        with Image.open(out / row.mask) as mask:
+            assert mask.mode == "P"
+            values = np.asarray(mask)
+        assert values.shape == (40, 60)
+        for number, area, *corners in own[["object", "area", "x0", "y0", "x1", "y1"]].to_numpy():
+            assert (values == number).sum() == area
+            y, x = np.nonzero(values == number)
+            assert corners[0] - 1 < x.min() <= x.max() < corners[2] + 1
+            assert corners[1] - 1 < y.min() <= y.max() < corners[3] + 1
+    overlays = sorted(p.relative_to(out).as_posix() for p in out.glob("overlays/**/*.jpg"))
+    assert overlays == [
+        *("overlays/a/x.jpg.jpg", "overlays/a/x.png.jpg"),
+        *("overlays/b/y z.jpg", "overlays/c/d/e.jpg"),
+    ]
+    about = json.loads((out / "predictions.json").read_text())
+    assert about["classes"] == CLASSES
+    assert (out / about["root"]).resolve() == photos
+    assert len(read_predictions(out).images) == 4
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_what_is_not_wanted_is_not_written(photos: Path, model: Path, isic, tmp_path: Path) -> None:
+    words = ("--no-masks", "--no-overlays", "--no-classes", "--output", tmp_path / "o")
+    assert isic("predict", model, photos / "a", *words).status == 0
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
+        "boxes.csv",
+        "images.csv",
+        "predictions.json",
+    ]
+    boxes = pd.read_csv(tmp_path / "o/boxes.csv")
+    assert len(boxes) == 2
+    assert boxes[["class", "probability", "area"]].isna().all(axis=None)
+
+
+def test_a_bad_file_is_reported_and_the_rest_goes_on(model: Path, isic, tmp_path: Path) -> None:
+    read, broken = write_all(tmp_path / "odd")
+    run = isic("predict", model, *read, *broken, "nowhere.png", "--all-objects")
+    assert run.status == 3
+    images = pd.read_csv(tmp_path / "predictions/images.csv", keep_default_na=False)
+    images = images.set_index("image_id")
+    asked = [path.name for path in [*read, *broken] if not path.is_dir()]
+    assert [Path(name).name for name in images.index] == [*asked, "a folder.jpg", "nowhere.png"]
+    for name in READ:
+        row = images.loc[name]
+        size = SIZES.get(name, (W, H))
+        assert (int(row["width"]), int(row["height"])) == size
+        with Image.open(tmp_path / "predictions" / row["mask"]) as mask:
+            assert mask.size == size
+    images.index = [Path(name).name for name in images.index]
+    for name in [*BROKEN, *BROKEN_NAMES, "nowhere.png"]:
+        assert images.loc[name, "problem"]
+        assert images.loc[name, "objects"] == ""
+        assert sum(name in line for line in run.said) == 1, name
+    assert f"{len(broken) + 1} could not be read" in run.said[-1]
+    assert len(run.said) == len(broken) + 2
+    assert len(read_predictions(tmp_path / "predictions").images) == len(READ)
+
+
+def test_a_file_that_vanishes_meanwhile_is_reported(
+    photos: Path, model: Path, isic, tmp_path: Path, monkeypatch
+) -> None:
+    def contents(path: Path) -> bytes:
+        if path.name == "x.png":
+            raise InputError("No such file or directory")
+        return path.read_bytes()
+
+    monkeypatch.setattr(predictions, "contents", contents)
+    run = isic("predict", model, photos)
+    assert run.status == 3
+    assert "a/x.png: cannot be read again (No such file" in run.said[0]
+    images = pd.read_csv(tmp_path / "predictions/images.csv").set_index("image_id")
+    assert images["objects"].isna().tolist() == [False, True, False, False]
+
+
+def test_labels_of_an_index_are_the_classes(photos: Path, model: Path, isic, tmp_path) -> None:
+    table = pd.DataFrame({"image_id": ["b/y z.JPG", "a/x.png"], "split": "train"})
+    table = table.assign(**{"class": ["two", "one"]}, width=60, height=40, digest="0")
+    table.to_csv(tmp_path / "index.csv", index=False)
+    assert isic("predict", model, photos, "--index", "index.csv").status == 0
+    boxes = pd.read_csv(tmp_path / "predictions/boxes.csv")
+    assert boxes[["image_id", "class"]].to_numpy().tolist() == [
+        ["b/y z.JPG", "two"],
+        ["a/x.png", "one"],
+    ]
+    assert read_predictions(tmp_path / "predictions").classes == ["two", "one"]
+    run = isic("predict", model, photos / "a", photos / "b", "--index", "index.csv")
+    assert run.status == 1
+    assert "the one folder" in run.said[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("nowhere.safetensors photos", "nowhere.safetensors"),
+        ("{model} nowhere", "nowhere: no such file or folder"),
+        ("{model} *.gif", "*.gif: matches no image"),
+        ("photos/notes.txt photos", "photos/notes.txt"),
+    ],
+)
+def test_an_error_is_one_line_and_writes_nothing(
+    words: str, message: str, photos: Path, model: Path, isic, tmp_path: Path
+) -> None:
+    run = isic("predict", *words.format(model=model).split())
+    assert run.status == 1
+    assert len(run.said) == 1
+    assert message in run.said[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"photos"}
+
+
+def test_files_of_others_are_not_overwritten(photos: Path, model: Path, isic, tmp_path) -> None:
+    other = tmp_path / "predictions/boxes.csv"
+    other.parent.mkdir()
+    other.write_text("mine")
+    run = isic("predict", model, photos)
+    assert run.status == 1
+    assert "did not write. Name another folder with --output" in run.said[0]
+    assert other.read_text() == "mine"
+    other.rename(tmp_path / "predictions/mine.csv")
+    assert isic("predict", model, photos).status == 0
+    assert isic("predict", model, photos / "a").status == 0  # its own are replaced
+    assert (tmp_path / "predictions/mine.csv").read_text() == "mine"
+    assert len(pd.read_csv(tmp_path / "predictions/boxes.csv")) == 2
+    assert len(list((tmp_path / "predictions/masks").rglob("*.png"))) == 2
+
+
+def test_predictions_within_the_images_are_no_images(photos: Path, model: Path, isic) -> None:
+    for _ in range(2):
+        assert isic("predict", model, photos, "--output", photos / "found").status == 0
+        assert len(pd.read_csv(photos / "found/images.csv")) == 4
+    file = photos / "file"
+    file.write_text("mine")
+    run = isic("predict", model, photos, "--output", file)
+    assert (run.status, run.said) == (
+        1,
+        [f"isic: {file}: is a file. Name a folder with --output."],
+    )
+
+
+def test_a_failure_leaves_earlier_predictions_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with new_predictions(folder) as part:
+        for name in ("boxes.csv", "predictions.json"):
+            (part / name).write_text("old")
+    with suppress(RuntimeError), new_predictions(folder) as part:
+        (part / "boxes.csv").write_text("new")
+        raise RuntimeError
+    assert (folder / "boxes.csv").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    (tmp_path / ".out.part").mkdir()  # of a run that was killed
+    (tmp_path / ".out.part/masks").mkdir()
+    with new_predictions(folder) as part:
+        assert list(part.iterdir()) == []
+    with pytest.raises(InputError, match=r"no predictions\.json in it"):
+        read_predictions(folder)

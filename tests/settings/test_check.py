@@ -1,0 +1,187 @@
+"""The settings: what is merged, what is refused, and how the refusal reads."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isic.errors import InputError
+from isic.settings.check import check, merge, named_weights, options, portable, torchvision_names
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "schemas" / "config.schema.yaml"
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def with_birds(**changes: object) -> dict:
+    return merge(CONFIG, {"datasets": {"birds": changes}})
+
+
+def test_the_configuration_is_complete_and_valid():
+    datasets = check(CONFIG, SCHEMA)
+    assert {"birds", "cub"} <= set(datasets)
+    known = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]["settings"]["properties"]
+    for settings in datasets.values():
+        assert settings.keys() == known.keys()
+        for name, section in settings.items():
+            if isinstance(section, dict):
+                assert section.keys() == known[name]["properties"].keys()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
+def test_the_examples_are_valid(path: Path):
+    example = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert example.get("datasets", {}).keys() <= check(merge(CONFIG, example), SCHEMA).keys()
+
+
+def test_cub_has_the_papers_settings():
+    cub = check(CONFIG, SCHEMA)["cub"]
+    classifier = cub["classifier"]
+    assert (classifier["backbone"], classifier["lam"], classifier["gamma"]) == ("resnet50", 1, 0.3)
+    assert (classifier["epochs"], classifier["learning_rate"]) == (32, 0.02)
+    assert (cub["images"]["resize"], cub["images"]["crop"]) == (256, 224)
+    assert cub["recognizer"]["backbone"] == "efficientnet_b7"
+    assert cub["source"]["checksum"] == "md5:97eceeb196236b17998738112f37df78"
+
+
+def test_cub_literal_is_cub_with_the_sum_over_the_channels():
+    datasets = check(CONFIG, SCHEMA)
+    cub, literal = datasets["cub"], datasets["cub-literal"]
+    changed = {"classifier": {"lam": literal["classifier"]["lam"]}, "tables": literal["tables"]}
+    assert literal == merge(cub, changed)
+    channels = cub["classifier"]["channels"]
+    assert literal["classifier"]["lam"] == channels * cub["classifier"]["lam"]
+    assert literal["tables"]["lam"] == [channels * lam for lam in cub["tables"]["lam"]]
+
+
+def test_merge_is_deep_and_leaves_its_arguments_alone():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 0}
+    assert merge(base, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}, "d": 0}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 0}
+
+
+def test_a_data_sets_own_settings_win():
+    settings = check(with_birds(classifier={"lam": 0.5}), SCHEMA)["birds"]["classifier"]
+    assert settings["lam"] == 0.5
+    assert settings["gamma"] == CONFIG["defaults"]["classifier"]["gamma"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classifier": {"epochs": 0}}, "classifier.epochs: 0 is less than the minimum of 1"),
+        (
+            {"recognizer": {"backbone": "resnet18", "epochs": 0}},
+            "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights",
+        ),
+        ({"classifier": {"batches": "similar"}}, "classifier.batches: similar needs S before any "),
+        ({"images": {"store": "png"}}, "images.store: 'png' is not one of ['pixels', 'jpeg']"),
+        ({"features": {"on_disk": 0}}, "features.on_disk: 0 is less than the minimum of 1"),
+        ({"classifier": {"epochs": 2.0}}, "classifier.epochs: 2.0 is not of type 'integer'"),
+        ({"classifier": {"epochs": True}}, "classifier.epochs: True is not of type 'integer'"),
+        ({"classifier": {"lamda": 1}}, "classifier.lamda: unknown setting; did you mean lam?"),
+        ({"classifier": {"gamma": 1.5}}, "classifier.gamma: 1.5 is greater than the maximum of 1"),
+        ({"classifier": {"weight_decay": "1e-4"}}, "classifier.weight_decay: '1e-4' is text; "),
+        ({"classifier": None}, "classifier: None is not of type 'object'"),
+        ({"classifer": {}}, "classifer: unknown setting; did you mean classifier?"),
+        ({"colour": 1}, "colour: unknown setting; known here: boxes, "),
+        ({"scores": {"protocols": ["crap"]}}, "scores.protocols.0: 'crap' is not one of ['crop'"),
+        ({"seeds": []}, "seeds: []"),
+        ({"boxes": {"segmenter": 1}}, "boxes.segmenter: 1 is greater than or equal to the max"),
+        ({"source": {"type": "photos"}}, "source.type: 'photos' is not one of ['birds', "),
+        ({"source": {"checksum": "md5:12"}}, "source.checksum: 'md5:12' is not sha256:HEX"),
+        ({"source": {"type": "folder"}}, "source.root: missing; give the folder"),
+        ({"source": {"type": "cub", "url": "https://a/b"}}, "source.checksum: missing"),
+        ({"images": {"crop": 400}}, "images.crop: 400 is greater than images.resize, "),
+        ({"source": {"root": "a/{b}"}}, "source.root: 'a/{b}' is not a folder without braces"),
+        ({"source": {"root": "-a"}}, "source.root: '-a' is not a folder without braces"),
+        ({"masks": {"background": 1.9}}, "masks.background: 1.9 is not less than masks.foregr"),
+        ({"classifier": {"backbone": "resnet5"}}, "classifier.backbone: torchvision has no netw"),
+        (
+            {"segmenter": {"weights": "ResNet50_Weights.IMAGENET1K_V1", "backbone": "resnet18"}},
+            "segmenter.weights: ResNet50_Weights.IMAGENET1K_V1 is not of the backbone resnet18",
+        ),
+        (
+            {"segmenter": {"weights": "ResNet50_Weights.V9", "backbone": "resnet50"}},
+            "segmenter.weights: torchvision has no ResNet50_Weights.V9; for resnet50 it has ",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(changes: dict, message: str):
+    with pytest.raises(InputError, match=re.escape(f"datasets.birds.{message}")) as caught:
+        check(with_birds(**changes), SCHEMA)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(InputError) as caught:
+        check(with_birds(classifier={"epochs": 0, "lamda": 1}, colour="red"), SCHEMA)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_default_that_is_missing_is_named():
+    config = merge(CONFIG, {})
+    config["defaults"] = {**CONFIG["defaults"], "similarity": {}}
+    with pytest.raises(InputError, match=r"datasets\.birds\.similarity\.dimensions: missing"):
+        check(config, SCHEMA)
+
+
+def test_a_name_that_results_cannot_carry_is_refused():
+    with pytest.raises(InputError, match="a_b/c"):
+        check(merge(CONFIG, {"datasets": {"a_b/c": {}}}), SCHEMA)
+
+
+def test_options_are_quoted_for_the_shell():
+    settings = {
+        "batch_size": 64,
+        "learning_rate": 0.02,
+        "backbone": None,
+        "protocols": ["crop", "resize"],
+        "model": "ISIC (this run)",
+        "verbose": False,
+    }
+    assert options(settings) == (
+        "--batch-size 64 --learning-rate 0.02 --protocols crop,resize "
+        "--model 'ISIC (this run)' --no-verbose"
+    )
+
+
+def test_weights_are_a_name_or_a_file():
+    assert named_weights("ResNet50_Weights.IMAGENET1K_V1")
+    assert not named_weights("data/resnet50.pth")
+    assert not named_weights("none")
+
+
+def test_torchvisions_names_are_read_rightly():
+    """The names found in torchvision's source are those that it gives itself."""
+    from torchvision import models
+
+    networks, weights = torchvision_names()
+    assert networks == set(models.list_models(module=models))
+    assert weights == {
+        str(member) for name in networks for member in models.get_model_weights(name)
+    }
+
+
+def test_settings_load_nothing_heavy():
+    program = (
+        "import sys, isic.settings.check, isic.provenance.digests, isic.storage.locks;"
+        "print({'torch', 'numpy', 'h5py', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_an_absolute_path_is_not_shown_to_others():
+    settings = {"seeds": [0], "source": {"root": "/home/ada/data/mine", "url": "https://a.org/b"}}
+    shown = {"seeds": [0], "source": {"root": "…/mine", "url": "https://a.org/b"}}
+    assert portable(settings) == shown
+    assert portable({"root": "data/mine", "weights": None}) == {
+        "root": "data/mine",
+        "weights": None,
+    }
