@@ -23,7 +23,7 @@ venv install: .venv/installed
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11, 4) and 'ISIC needs Python 3.11.4 or newer; name one: make PYTHON=python3.12')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 ifneq ($(CPU),)
-	@test "$$(uname)" != Linux || $(PIP) --no-deps --timeout 10 --retries 1 --index-url $(WHEELS) \
+	test "$$(uname)" != Linux || $(PIP) --quiet --no-deps --timeout 10 --retries 1 --index-url $(WHEELS) \
 	    $$(grep -E '^torch(vision)?==' constraints.txt | sed 's/$$/+cpu/') 2>/dev/null \
 	    || echo "No torch without CUDA from $(WHEELS): the ordinary one instead, about 6 GB."
 endif
