@@ -230,8 +230,10 @@ def _conflicts(settings: Settings, stated: Mapping[str, Any]) -> Iterator[str]:
             yield "source.checksum: missing; give each archive's, as sha256:HEX or md5:HEX"
     if source.type != "birds" and (drawn := set(stated.get("source", {})) & BIRDS):
         yield f"source.{min(drawn)}: is for type: birds alone; this is {source.type}"
-    for name, view in (("images", settings.images), ("recognizer", settings.recognizer)):
-        if view.crop > view.resize:
+    recognizer = settings.recognizer
+    for name, view in (("images", settings.images), ("recognizer", recognizer)):
+        used = view is settings.images or recognizer.backbone
+        if used and view.crop > view.resize:
             yield f"{name}.crop: {view.crop} is greater than {name}.resize, {view.resize}"
     if masks.background >= masks.foreground:
         yield (
@@ -251,17 +253,14 @@ def _conflicts(settings: Settings, stated: Mapping[str, Any]) -> Iterator[str]:
             "classifier.batches: similar needs S before any training, and so pretrained weights; "
             "with weights: none set it to random"
         )
-    recognizer = settings.recognizer
     if recognizer.backbone and not recognizer.epochs and recognizer.weights == "none":
         yield "recognizer.weights: none; with epochs: 0 nothing is trained, so name weights"
-    for name, network in (
-        ("classifier", classifier),
-        ("segmenter", settings.segmenter),
-        ("recognizer", recognizer),
-    ):
-        if network.backbone is not None:
-            found = network_conflicts(network.backbone, network.weights)
-            yield from (f"{name}.{line}" for line in found)
+    seen = set()
+    for name in ("classifier", "segmenter", "recognizer"):
+        network = getattr(settings, name).backbone, getattr(settings, name).weights
+        if network[0] is not None and network not in seen:
+            yield from (f"{name}.{line}" for line in network_conflicts(*network))
+        seen.add(network)
 
 
 def network_conflicts(backbone: str, weights: str) -> Iterator[str]:

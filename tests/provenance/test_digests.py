@@ -11,14 +11,10 @@ from pathlib import Path
 import pytest
 
 from isic.errors import InputError
-from isic.provenance.digests import code_digest
+from isic.provenance.digests import code_digest, command_modules
 
 ROOT = Path(__file__).parents[2]
-ALL = {
-    path.stem.replace("_", "-")
-    for path in ROOT.glob("isic/commands/*/*.py")
-    if path.stem != "__init__"
-}
+ALL = set(command_modules())
 FILES = {
     "isic/commands/a/first.py": '''\
 """isic first."""
@@ -159,7 +155,7 @@ def test_an_edit_of_the_package_reruns_what_it_must(
 def test_an_edit_of_a_helper_that_computes_reruns_its_users(real: Path):
     edit = replace("np.linspace(0, length - 1, size)", "np.linspace(0, length, size)")
     found = changed(real, "isic/localization/interpolation.py", edit, tuple(sorted(ALL)))
-    assert found >= {"masks", "boxes", "segmenter", "predict", "figure-localization"}
+    assert found >= {"masks", "boxes", "segmenter", "predict", "figure localization"}
     assert not found & {"index", "images", "similarity", "classifier", "features", "directions"}
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from isic.settings.sections import Classifier
+
 ROOT = Path(__file__).parents[2]
 VIEW = {"resize": 80, "crop": 65}
 NAMED = "ResNet18_Weights.IMAGENET1K_V1", "ResNet34_Weights.IMAGENET1K_V1"
@@ -99,7 +101,8 @@ class Command:
 
     def __init__(self, line: str) -> None:
         self.words = shlex.split(line.partition(" 2>&1")[0])
-        self.stage = self.words[self.words.index("isic") + 1]
+        stage = self.words.index("isic") + 1
+        self.stage = " ".join(self.words[stage : stage + 1 + (self.words[stage] == "figure")])
 
     def all(self, option: str) -> list[str]:
         """The values of an option that may be repeated."""
@@ -251,19 +254,19 @@ def test_networks_are_applied_to_the_view_they_were_trained_on(command: Find) ->
         ("features", f"own/{arm}/features/0.h5"),
         *(("maps", f"own/{arm}_{kind}/maps.h5") for kind in ("cam", "nmf", "segmenter")),
         ("scores", f"own/{arm}_cam/scores.json"),
-        ("trivial", "own/trivial/scores.json"),
+        ("scores", "own/trivial/scores.json"),
         ("model", "own/model.safetensors"),
     ):
         assert command(stage, path).has({"crop": 65}), path
     for stage, path in (
         ("scores", f"own/{arm}_cam/scores.json"),
-        ("trivial", "own/trivial/scores.json"),
+        ("scores", "own/trivial/scores.json"),
         ("model", "own/model.safetensors"),
     ):
         assert command(stage, path).has({"resize": 80}), path
     for stage, path in (
         ("scores", f"own/{arm}_cam/scores.json"),
-        ("trivial", "own/trivial/scores.json"),
+        ("scores", "own/trivial/scores.json"),
     ):
         assert command(stage, path)["protocols"] == "crop,original"
     assert command("model", "own/model.safetensors").has(
@@ -332,16 +335,16 @@ def test_tables_have_their_rows_for_every_seed(command: Find) -> None:
         rows["1"] |= {f"plain_seed~{seed}_cam", f"{base}_cam", f"{isic}_segmenter"}
         rows["3"] |= {f"{base}_cam", *(swept.format(lam, 0.25, seed) for lam in (0.5, 2.0))}
         rows["4"] |= {swept.format(0.5, gamma, seed) for gamma in (0.25, 0.45)}
-    found = command("table1", "own/table1.csv").files("/scores.json")
+    found = command("table", "own/table1.csv").files("/scores.json")
     assert set(found) == {f"own/{row}/scores.json" for row in (*rows["1"], "trivial")}
     for number in "34":
-        ablation = command("ablation", f"own/table{number}.csv")
-        assert ablation.has({"table": number})
+        ablation = command("table", f"own/table{number}.csv")
+        assert number in ablation.words
         expected = {f"own/{row}/scores.json" for row in rows[number]}
         assert expected <= set(ablation.files("/scores.json"))
         others = set(ablation.files("/scores.json")) - expected
         assert others <= {f"own/{BASE.format(seed)}_cam/scores.json" for seed in (3, 4)}
-    found = command("ablation", "own/table2.csv").files("/scores.json")
+    found = command("table", "own/table2.csv").files("/scores.json")
     for seed in (3, 4):
         for arm in (BASE.format(seed), ISIC.format(seed)):
             assert {f"own/{arm}_{kind}/scores.json" for kind in ("cam", "nmf")} <= set(found)
@@ -360,9 +363,7 @@ def test_weights_are_those_of_the_section(command: Find) -> None:
             assert found.all("weights") == [f"results/weights/{name}.pth"], path
         assert command("similarity", f"{dataset}/similarity.h5").has({"backbone": "resnet18"})
         assert not command("similarity", f"{dataset}/similarity.h5").all("classifier")
-    default = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["defaults"]
-    lam, gamma = (default["classifier"][name] for name in ("lam", "gamma"))
-    arm = f"lambda~{float(lam)}_gamma~{float(gamma)}_seed~0"
+    arm = f"lambda~{Classifier.lam}_gamma~{Classifier.gamma}_seed~0"
     found = command("segmenter", f"named/{arm}/segmenter.safetensors")
     assert found.all("weights") == [f"results/weights/{NAMED[1]}.pth"]
     for stage, path in (
@@ -409,21 +410,21 @@ def test_the_model_is_of_the_first_seed_and_has_the_segmenters_threshold(command
 
 
 def test_the_figures_show_the_first_seeds_runs_and_every_seeds_curves(command: Find) -> None:
-    columns = command("figure-localization", "own/figures/localization.png").all("run")
+    columns = command("figure localization", "own/figures/localization.png").all("run")
     assert [column.split("=results/own/") for column in columns] == [
         ["CAM", "plain_seed~3_cam"],
         ["BASE", f"{BASE.format(3)}_cam"],
         ["NMF", f"{ISIC.format(3)}_nmf"],
         ["ISIC", f"{ISIC.format(3)}_segmenter"],
     ]
-    curves = command("figure-loss-curves", "own/figures/loss_curves.png").all("curves")
+    curves = command("figure loss-curves", "own/figures/loss_curves.png").all("curves")
     labels = {curve.rpartition("=results/own/")[::2] for curve in curves}
     assert labels == {
         (f"λ = {lam}", f"{arm.format(seed)}/curves.csv")
         for lam, arm in (("0", BASE), ("0.5", ISIC))
         for seed in (3, 4)
     }
-    similar = command("figure-similar-classes", "own/figures/similar_classes.png")
+    similar = command("figure similar-classes", "own/figures/similar_classes.png")
     assert similar.has({"gamma": 0.25})
 
 
