@@ -1,150 +1,14 @@
-"""Protocols: fixed points of wsolevaluation, hand-made cases, and real annotations.
+"""Scores: what is a hit, which rows belong together, what is said where nothing can be scored."""
 
-`conformance.csv` holds the GT-known figures that boxes needing no model must have. Its
-annotations are not part of the repository; they are looked for in `../shared` beside it.
-"""
-
-from pathlib import Path
-
-import h5py
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import average_precision_score
+from scored import CORNERS, boxes_of, gt_known, index_of, run, scored, table, topk_of
 
 from isic.errors import InputError
-from isic.evaluation.scores import (
-    NOTHING,
-    TRIVIAL,
-    Truth,
-    in_protocol,
-    max_box_acc,
-    pxap,
-    score,
-    score_trivial,
-    trivial_boxes,
-    wilson,
-)
-
-HERE = Path(__file__).parent
-SHARED = HERE.parents[2] / "shared" / "data"
-CONFORMANCE = pd.read_csv(HERE / "conformance.csv")
-CORNERS = ["x0", "y0", "x1", "y1"]
-
-
-def table(rows, columns=("image_id", *CORNERS)):
-    return pd.DataFrame(rows, columns=list(columns))
-
-
-def index_of(classes, size=(256, 256)):
-    return table(
-        [(f"i{k}", "test", name, *size) for k, name in enumerate(classes)],
-        ("image_id", "split", "class", "width", "height"),
-    )
-
-
-def topk_of(*ranked):
-    rows = [(f"i{k}", *names) for k, names in enumerate(ranked)]
-    return table(rows, ("image_id", *(f"class{k + 1}" for k in range(len(ranked[0])))))
-
-
-def run(index, truth, boxes, crop_boxes, topk, **more):
-    names = {"model": "CAM", "backbone": "resnet50", "threshold": "fixed 0.2", "seed": 0}
-    return score(index, truth, boxes, crop_boxes, topk, **names, **more)
-
-
-# Real annotations
-
-
-def benchmark(dataset):
-    """Index and truth tables of a data set of conformance.csv, or a skip."""
-    file = {
-        "cub": "benchmark_boxes/cub_test.csv.gz",
-        "imagenet": "benchmark_boxes/imagenet_val.csv.gz",
-        "photos8": "photos8/boxes.csv",
-    }[dataset]
-    if not (SHARED / file).exists():
-        pytest.skip(f"the annotations are not here: {file} belongs in ../shared/data")
-    rows = pd.read_csv(SHARED / file).rename(
-        columns={"class_id": "class", "xmin": "x0", "ymin": "y0", "xmax": "x1", "ymax": "y1"}
-    )
-    if dataset == "photos8":
-        rows["image_id"] = rows["split"] + "/" + rows["class"] + "/" + rows["file"]
-    else:
-        rows["split"] = "test"  # corners as they stand: CUB's x1 is its x + width
-    index = rows.drop_duplicates("image_id").sort_values("split", ascending=False, kind="stable")
-    return index, rows
-
-
-@pytest.mark.parametrize("dataset", CONFORMANCE["dataset"].unique())
-def test_conformance(dataset):
-    expected = CONFORMANCE[CONFORMANCE["dataset"] == dataset]
-    index, truth = benchmark(dataset)
-    topk = index[["image_id"]].assign(class1=index["class"])
-    protocols = list(expected["protocol"].unique())
-    results = {
-        result["model"]: result
-        for result in score_trivial(
-            index, truth, topk[index["split"] == "test"], protocols=protocols
-        )
-    }
-    sides = {side: model for model, side in TRIVIAL.items()}
-    # Photos are given to 0.1. Some overlaps are exactly 1/2 (one photograph in 500): whether they
-    # count as > 0.5 is the rounding of a division, and these figures have one particular rounding.
-    digits = 1 if dataset == "photos8" else 2
-    for row in expected.itertuples():
-        figures = results[sides[row.side]]["protocols"][row.protocol]
-        assert figures["images"] == row.images
-        assert round(figures["gt_known"], digits) == row.gt_known, row
-        assert figures["top1_loc"] == figures["gt_known"]
-
-
-def test_the_crop_removes_the_truth_of_14_images_of_imagenet():
-    index, truth = benchmark("imagenet")
-    known = Truth.of(index, truth)
-    boxes = in_protocol(known.boxes, known.sizes[known.image], "crop")
-    left = np.zeros(len(known), bool)
-    left[known.image[(boxes[:, 2:] > boxes[:, :2]).all(1)]] = True
-    assert (~left).sum() == 14
-
-
-# Fixed points and hand-made cases
-
-
-def test_resize_truncates():
-    # (1, 2, 4, 3) of 10 × 20 in 35 × 10 is (3, 1, 14, 1); our views are square, so an axis each.
-    size = np.array([[10, 20]])
-    box = np.array([[1.0, 2, 4, 3]])
-    assert in_protocol(box, size, "resize", crop=35)[0, [0, 2]].tolist() == [3, 14]
-    assert in_protocol(box, size, "resize", crop=10)[0, [1, 3]].tolist() == [1, 1]
-
-
-@given(st.integers(1, 5000), st.integers(0, 224))
-def test_resize_does_not_lose_a_pixel_to_rounding(width, x):
-    box = np.array([[x * width / 224, 0, width, width]])
-    size = np.array([[width, width]])
-    assert in_protocol(box, size, "resize").tolist() == [[min(x, 223), 0, 223, 223]]
-
-
-@pytest.mark.parametrize("side", TRIVIAL.values())
-def test_trivial_boxes_have_wsolevaluations_integers(side):
-    sizes = np.array([[333, 500], [224, 224], [97, 1001]])
-    low, high = int(224 * (1 - side) / 2), min(int(224 - 224 * (1 - side) / 2), 223)
-    boxes = in_protocol(trivial_boxes(sizes, side, "resize"), sizes, "resize")
-    assert boxes.tolist() == [[low, low, high, high]] * 3
-
-
-def test_protocols_differ_where_they_should():
-    """A box with an overlap of exactly 1/2, in an image of 256²: a hit for no plain `>`."""
-    index = index_of(["a"])
-    truth = table([("i0", 32, 32, 96, 96)])
-    half = table([("i0", 32, 32, 64, 96)])
-    protocols = run(index, truth, half, half, topk_of(["a"]))["protocols"]
-    assert list(protocols) == ["crop", "resize", "original"]
-    assert [figures["hits"] for figures in protocols.values()] == [0, 1, 0]
+from isic.evaluation.scores import NOTHING, in_protocol, score, score_trivial, wilson
 
 
 def test_figures_by_hand():
@@ -179,27 +43,6 @@ def test_outcomes_are_in_the_order_of_the_index():
     for result in score_trivial(index, truth, ranked):
         for figures in result["protocols"].values():
             assert figures["gt_known_hits"] in ("00000", "11111")
-
-
-def test_each_protocol_takes_its_view():
-    index, truth = index_of(["a"]), table([("i0", 50, 50, 100, 100)])
-    good, none = truth, truth[:0]
-    hits = [
-        [
-            figures["hits"]
-            for figures in run(index, truth, *pair, topk_of(["a"]))["protocols"].values()
-        ]
-        for pair in ((good, none), (none, good))
-    ]
-    assert hits == [[0, 1, 1], [1, 0, 0]]
-
-
-def test_truth_outside_the_crop_is_a_miss_that_counts():
-    index = index_of(["a", "a"])
-    truth = table([("i0", 0, 0, 10, 10), ("i1", 50, 50, 100, 100)])
-    figures = run(index, truth, truth, truth, topk_of(["a"], ["a"]))["protocols"]
-    assert figures["crop"]["gt_known"] == 50
-    assert figures["original"]["gt_known"] == 100
 
 
 def boxes_in(draw, sizes):
@@ -305,46 +148,43 @@ def test_wilson_is_scipys(k, n):
     assert wilson(k, n) == pytest.approx([100 * expected.low, 100 * expected.high])
 
 
-# Metrics of maps
+def test_of_several_true_boxes_any_may_be_hit() -> None:
+    boxes = [(20, 20, 60, 60), (70, 70, 110, 110), (120, 120, 200, 200)]
+    index = index_of("aaa", 224)
+    truth = boxes_of(*((i, *box) for i in range(3) for box in boxes))
+    assert (
+        gt_known(scored(index, truth, boxes_of(*((i, *boxes[i]) for i in range(3))))) == [100] * 3
+    )
 
 
-def test_max_box_acc_chooses_its_threshold_and_multiplies_boxes(tmp_path):
-    index = index_of(["a", "a", "a"])
-    truth = table([("i0", 64, 64, 128, 128), ("i1", 64, 64, 192, 192), ("i2", 160, 160, 192, 192)])
-    maps = np.zeros((3, 256, 256), np.float16)
-    maps[0, 32:224, 32:224], maps[0, 64:128, 64:128] = 0.3, 1  # right above 0.3 only
-    maps[1, 64:192, 64:192], maps[1, 64:72, 64:72] = 0.7, 1  # right below 0.7 only
-    maps[2, 32:96, 32:96], maps[2, 160:192, 160:192] = 1, 1  # right in its smaller component
-    with h5py.File(tmp_path / "maps.h5", "w") as file:
-        file["image_id"] = list(index["image_id"])
-        file["full"], file["crop"] = maps, maps[:, 16:240, 16:240]
-        file.attrs.update({"resize": 256, "crop": 224, "relative": True})
-    figures = max_box_acc(Truth.of(index, truth), tmp_path / "maps.h5")
-    assert list(figures) == ["crop", "resize", "original"]
-    for oracle in figures.values():
-        assert oracle["max_box_acc"] == pytest.approx(200 / 3)
-        assert 0.3 <= oracle["max_box_acc_cut"] < 0.7
-        assert oracle["max_box_acc_v2"] == pytest.approx(100)
-        assert "test boxes" in oracle["oracles"]
-    result = run(index, truth, truth, truth, topk_of("a", "a", "a"), maps=tmp_path / "maps.h5")
-    assert result["protocols"]["crop"]["max_box_acc"] == pytest.approx(200 / 3)
+def test_two_half_hits_are_none() -> None:
+    truth = boxes_of((0, 40, 40, 80, 80), (0, 80, 40, 120, 80))
+    assert gt_known(scored(index_of("a", 224), truth, boxes_of((0, 58, 38, 102, 82)))) == [0] * 3
 
 
-def test_pxap_fixed_points():
-    masks = np.random.default_rng(0).random((4, 20, 30)) < 0.2
-    assert pxap(masks.astype(float), masks) == pytest.approx(100)
-    assert pxap(np.full(masks.shape, 0.4), masks) == pytest.approx(100 * masks.mean())
+def test_the_second_best_class_is_in_the_top_5_and_not_the_top_1() -> None:
+    truth = boxes_of(*((i, 40, 40, 80, 80) for i in range(6)))
+    topk = topk_of(*("vwxyz"[:k] + "a" + "vwxyz"[k:4] for k in range(5)), "vwxyz")
+    found = scored(index_of("aaaaaa", 224), truth, truth, topk=topk)
+    for figures in found.values():
+        assert figures["top1_loc"] == pytest.approx(100 / 6)
+        assert figures["top5_loc"] == pytest.approx(500 / 6)
 
 
-def test_pxap_is_average_precision():
-    rng = np.random.default_rng(0)
-    masks = rng.random((3, 16, 16)) < 0.3
-    maps = rng.integers(0, 65, masks.shape) / 64
-    expected = average_precision_score(masks.ravel(), maps.ravel())
-    assert pxap(maps, masks, bins=64) == pytest.approx(100 * expected)
+def test_rows_are_matched_by_their_image_and_not_by_their_place() -> None:
+    """The true box, the predicted box and the class each tell one image from the others."""
+    index = index_of("abcd", 224)
+    places = [(30 * i + 20, 30 * i + 20, 30 * i + 50, 30 * i + 50) for i in range(4)]
+    truth = boxes_of(*((i, *places[i]) for i in (2, 0, 3, 1)))
+    boxes = boxes_of(*((i, *places[i]) for i in (3, 1, 0)))  # none for 2
+    topk = topk_of("a", "b", "c", "x").iloc[[1, 3, 2, 0]]
+    for figures in scored(index, truth, boxes, topk=topk).values():
+        assert figures["gt_known"] == 75
+        assert figures["top1_loc"] == 50
 
 
-@pytest.mark.parametrize("bad", [np.nan, -0.1, 1.1])
-def test_pxap_rejects_broken_maps(bad):
-    with pytest.raises(InputError, match="outside 0 … 1"):
-        pxap([np.full((2, 2), bad)], [np.ones((2, 2), bool)])
+def test_scores_say_what_they_are_of() -> None:
+    index, truth = index_of("a", 224), boxes_of((0, 40, 40, 80, 80))
+    names = {"model": "ISIC", "backbone": "resnet50", "threshold": "fixed", "seed": 3}
+    names |= {"lam": 0.5, "gamma": 0.25}
+    assert score(index, truth, truth, truth, topk_of("a"), **names).items() >= names.items()

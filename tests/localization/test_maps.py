@@ -1,4 +1,4 @@
-"""Localisation maps of whole images and centre crops: CAM, NMF, segmenter."""
+"""Localisation maps of whole images and centre crops: CAM, NMF, segmenter; in float32 always."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 from networks import fusion_network, pictures, plain_network
 from PIL import Image
+from torch import Tensor
 
 from isic.data.batches import normalised
 from isic.localization.maps import cam, in_unit, localisation_maps, nmf, segmenter
@@ -16,7 +17,11 @@ from isic.training.devices import pick_device
 from isic.training.inference import infer
 
 BILINEAR = Image.Resampling.BILINEAR
+
+
 IMAGES = pictures(34, 64)  # two batches
+
+
 LABELS = np.arange(34) % 3
 
 
@@ -133,3 +138,36 @@ def test_best_classes() -> None:
     values, classes = expected.sort(1, descending=True)
     np.testing.assert_array_equal(order, classes[:, :3])
     np.testing.assert_allclose(probabilities, values[:, :3], rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["cam", "nmf", "segmenter"])
+def test_maps_of_a_bf16_network_are_its_features_in_float32(kind: str) -> None:
+    """The network alone is rounded: what follows from its features and its output is not."""
+    network = fusion_network(outputs=1 if kind == "segmenter" else 3)
+    seen: dict[str, Tensor] = {}
+
+    def note(name: str) -> Callable:
+        return lambda _module, _inputs, output: seen.update({name: output.double().cpu()})
+
+    network.fusion.register_forward_hook(note("features"))
+    network.head.register_forward_hook(note("scores"))
+    labels, directions = np.array([0, 2]), np.random.default_rng(1).random((3, 8))
+    functions = {
+        "cam": lambda: cam(network, labels),
+        "nmf": lambda: nmf(network, directions, 1 / 3, labels),
+        "segmenter": lambda: segmenter(network),
+    }
+    found = localisation_maps(
+        network, pictures(2, 64), functions[kind](), side=64, view="full", precision="bf16"
+    )
+    weights = {
+        "cam": network.head.weight.detach().cpu().double()[:, :, 0, 0].numpy(),
+        "nmf": directions,
+    }
+    if kind == "segmenter":
+        expected = torch.sigmoid(seen["scores"][:, 0]).numpy()
+    else:
+        features = seen["features"].numpy() ** (1 / 3 if kind == "nmf" else 1)
+        expected = np.einsum("nchw,nc->nhw", features, weights[kind][labels]).clip(0)
+    assert expected.std() > 1e-3
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * expected.max())

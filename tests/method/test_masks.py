@@ -8,11 +8,19 @@ import pytest
 
 from isic.errors import InputError
 from isic.method.features import write_features
-from isic.method.masks import BACKGROUND, IGNORE, OBJECT, pseudo_mask, read_masks, write_masks
+from isic.method.masks import (
+    BACKGROUND,
+    IGNORE,
+    OBJECT,
+    nonempty,
+    pseudo_mask,
+    read_masks,
+    write_masks,
+)
 
 
 def test_three_values() -> None:
-    # Of its own size a map is not interpolated: each threshold can be read off.
+    # Of its own size a map is not interpolated: each cut can be read off.
     map_ = np.array([[0.0, 0.1], [1.25, 4.0]], np.float32)
     mask = pseudo_mask(map_, 2, foreground=1.2, background=1.0)
     assert mask.dtype == np.uint8
@@ -22,7 +30,7 @@ def test_three_values() -> None:
     assert (OBJECT, BACKGROUND, IGNORE) == (1, 0, 255)
 
 
-def test_the_thresholds_themselves_are_left_out() -> None:
+def test_the_cuts_themselves_are_left_out() -> None:
     map_ = np.array([[0.25, 0.5, 1.0, 0.125]] * 4, np.float32)
     mask = pseudo_mask(map_, 4, foreground=0.5, background=0.25)
     np.testing.assert_array_equal(mask[0], [IGNORE, IGNORE, OBJECT, BACKGROUND])
@@ -49,7 +57,7 @@ def shard(tmp_path: Path) -> tuple[Path, Path]:
     """Class 4 responds on channel 0, class 7 on channel 1, class 9 is dead."""
     maps = np.zeros((4, 4, 4, 2), np.float16)
     maps[0, :2, :2, 0] = maps[1, 2:, 2:, 0] = maps[2, :2, 2:, 1] = 8
-    maps[:3, 3, 0] = 3  # of which the root is above the threshold
+    maps[:3, 3, 0] = 3  # of which the root is above the cut
     ids, labels = np.array(["a/0", "a/1", "b/0", "c/0"]), np.array([4, 4, 7, 9])
     write_features(tmp_path / "features.h5", iter([maps]), ids, labels, {})
     with h5py.File(tmp_path / "directions.h5", "w") as file:
@@ -97,3 +105,60 @@ def test_masks_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
         read_masks(shards[1:], ["a", "d", "b"])
     with pytest.raises(InputError, match="no mask"):
         read_masks([], ["a"])
+
+
+def test_a_mask_lies_on_its_image_corner_on_corner() -> None:
+    """The positions of a map are its image's pixels 0, 8, 16: the value falls off along them."""
+    map_ = np.zeros((3, 3), np.float32)
+    map_[0, 0], map_[2, 1] = 4, 3
+    weights = np.clip(1 - np.abs(np.arange(17)[:, None] - [0, 8, 16]) / 8, 0, 1)
+    values = weights @ map_ @ weights.T
+    expected = np.where(values > 1.5, OBJECT, np.where(values < 0.9, BACKGROUND, IGNORE))
+    mask = pseudo_mask(map_, 17, foreground=1.5, background=0.9)
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_a_map_that_reaches_the_cut_and_not_above_says_nothing() -> None:
+    map_ = np.array([[0.0, 1.5], [0.5, 1.0]], np.float32)
+    mask = pseudo_mask(map_, 2, foreground=1.5, background=1.0)
+    np.testing.assert_array_equal(mask, np.full((2, 2), IGNORE))
+
+
+def masks_of(folder: Path, values: list[float], labels: list[int], compress: float = 1.0) -> Path:
+    """Masks of 2 × 2 maps, each with its value in a corner and zeros elsewhere, of classes 0, 1."""
+    maps = np.zeros((len(values), 2, 2, 1), np.float16)
+    maps[:, 0, 0, 0] = values
+    ids = np.array([f"{folder.name}/{row}" for row in range(len(values))])
+    folder.mkdir()
+    write_features(folder / "features.h5", iter([maps]), ids, np.array(labels), {})
+    with h5py.File(folder / "directions.h5", "w") as file:
+        file["label"], file["direction"] = [0, 1], [[1.0], [1.0]]
+        file.attrs["compress"] = compress
+    with (
+        h5py.File(folder / "features.h5") as features,
+        h5py.File(folder / "directions.h5") as directions,
+    ):
+        cuts = {"foreground": 1.5, "background": 1.0}
+        write_masks(folder / "masks.h5", features, directions, 2, {"settings": "{}"}, **cuts)
+    return folder / "masks.h5"
+
+
+def test_masks_put_the_directions_exponent_on_the_features(tmp_path: Path) -> None:
+    """Roots of 4, 2 and 0.5: above both cuts, between them, below; 2 itself is above both."""
+    for compress, expected in ((0.5, [OBJECT, IGNORE, IGNORE]), (1.0, [OBJECT, OBJECT])):
+        path = masks_of(tmp_path / str(compress), [4, 2, 0.5], [0, 0, 1], compress)
+        with h5py.File(path) as file:
+            assert file["mask"][: len(expected), 0, 0].tolist() == expected
+
+
+def test_one_object_in_one_of_the_shards_is_enough_to_teach(tmp_path: Path) -> None:
+    empty = masks_of(tmp_path / "a", [0, 1], [0, 0])
+    one = masks_of(tmp_path / "b", [0, 4, 0], [0, 1, 1])
+    assert nonempty([empty, one])
+    assert nonempty([one, empty])
+    assert not nonempty([empty])
+
+
+def test_directions_of_other_classes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no direction of classes \[4\]: give the directions of"):
+        masks_of(tmp_path / "a", [4, 4], [0, 4])

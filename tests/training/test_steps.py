@@ -1,4 +1,4 @@
-"""What the training loop claims of its optimizer, precision, mode and seed; and the segmenter's."""
+"""The loop's steps: the optimizer, precision, mode, and what comes of the seed."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from trainings import train, train_segmenter
+from trainings import train
 
 from isic.data.batches import shuffled
 from isic.errors import InputError
-from isic.method.segmenter import segmentation_loss
 from isic.training.inference import infer
 
 SETTINGS = {
@@ -22,6 +21,8 @@ SETTINGS = {
     "weight_decay": 0.1,
     "precision": "float32",
 }
+
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
 
 
@@ -182,52 +183,3 @@ def test_weights_that_the_last_step_broke_are_not_kept_silent() -> None:
 
     with pytest.raises(InputError, match="weights are not finite after epoch 1, step 1"):
         train(Tiny(), IMAGES, losses, in_order(12), epochs=1, seed=0, **settings)
-
-
-class Reader(nn.Module):
-    """Gives the mask that is painted in an image's red: an image with another's mask costs much."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(40.0))
-        self.batches: list[list[float]] = []  # green, by which an image can be told
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        self.batches.append(x[:, 1].amax((1, 2)).tolist())
-        return x, self.scale * x[:, :1].sign()
-
-
-def taught(seed: int) -> tuple[list[dict[str, float]], list[list[float]]]:
-    """Curves and batches of two epochs; what is left out is painted as the object is."""
-    masks = np.random.default_rng(1).choice([0, 1, 255], (10, 16, 16)).astype(np.uint8)
-    images = np.zeros((10, 16, 16, 3), np.uint8)
-    images[..., 0] = np.where(masks == 0, 0, 255)
-    images[..., 1] = 25 * np.arange(10)[:, None, None]
-    network = Reader()
-    still = {"learning_rate": 0.0, "backbone_learning_rate": 0.0, "weight_decay": 0.0}
-    settings = SETTINGS | still | {"epochs": 2, "batch_size": 4, "seed": seed}
-    return train_segmenter(network, images, masks, **settings), network.batches
-
-
-def test_each_image_is_taught_by_its_own_mask() -> None:
-    curves, _ = taught(0)
-    assert [row["loss"] for row in curves] == pytest.approx([0, 0], abs=1e-6)
-
-
-def test_a_segmenters_batches_are_as_large_as_asked_for_and_shuffled() -> None:
-    batches = taught(0)[1]
-    assert [len(batch) for batch in batches] == [4, 4, 2] * 2
-    first, second = ([*a, *b, *c] for a, b, c in (batches[:3], batches[3:]))
-    assert sorted(first) == sorted(second) == sorted(set(first))
-    assert first != second != sorted(first) != first
-    assert taught(0)[1] == batches != taught(1)[1]
-
-
-def test_the_segmentation_loss_is_taken_in_float32() -> None:
-    torch.manual_seed(0)
-    outputs = torch.randn(2, 1, 5, 5).bfloat16()
-    masks = torch.randint(0, 2, (2, 33, 33), dtype=torch.uint8)
-    with torch.autocast("cpu", torch.bfloat16):
-        found = segmentation_loss(outputs, masks)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, segmentation_loss(outputs.double().float(), masks))
