@@ -195,7 +195,7 @@ def loader(scratch: Path) -> dict:
 
 def photographs(folder: Path, classes: int, images: int, side: int) -> None:
     """Generated JPEGs of usual size in class folders: folder/train/CLASS/*.jpg."""
-    from isic.data.sources.birds import generate
+    from isic.data.sources.birds.generate import generate
 
     species = 3
     generate(
@@ -456,8 +456,8 @@ def predict(scratch: Path) -> dict:
     from isic import Localizer
     from isic.networks.files import Model
     from isic.networks.fusion import FusionNetwork
-    from isic.product.predictions import Asked
-    from isic.product.predictions import predict as write
+    from isic.product.predict import PredictOptions
+    from isic.product.predict import predict as write
     from isic.training.devices import pick_device
 
     device, batch = pick_device(), 32
@@ -486,7 +486,7 @@ def predict(scratch: Path) -> dict:
 
         def masks(localizer=localizer) -> None:
             with contextlib.redirect_stderr(io.StringIO()):
-                write(localizer, scratch, ids, scratch / "out", Asked(overlays=False))
+                write(localizer, scratch, ids, scratch / "out", PredictOptions(overlays=False))
 
         seconds = alternately({"bare": bare, "boxes": boxes, "masks": masks})
         rate = {name: round(len(files) / value, 1) for name, value in seconds.items()}

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from isic.data.sources.birds import generate
+from isic.data.sources.birds.generate import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "CUB_200_2011"

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 from cub_size import random_weights, workflow
 
-from isic.data.sources.birds import generate
+from isic.data.sources.birds.generate import generate
 
 GENERA, SPECIES = 100, 10  # 1,000 classes
 

@@ -271,7 +271,7 @@ def test_debug_shows_where_an_error_arose(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_defect_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("isic.data.sources.birds.generate", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("isic.data.sources.birds.generate.generate", lambda *_, **__: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["isic", "birds", str(tmp_path / "new")])
     with pytest.raises(ZeroDivisionError):
         main()
@@ -296,7 +296,7 @@ def test_what_the_machine_says_is_one_line(
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("isic.data.sources.birds.generate", fail)
+    monkeypatch.setattr("isic.data.sources.birds.generate.generate", fail)
     assert f"isic: {message}" in outcome(["birds", tmp_path / "new"], monkeypatch, capsys)
 
 

@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from isic.data.sources import birds
+from isic.data.sources.birds import generate as data_set
+from isic.data.sources.birds.generate import COLUMNS, generate
+from isic.data.sources.birds.looks import MAX_GENERA, MAX_SPECIES, genus, look
+from isic.data.sources.birds.render import render
 from isic.errors import InputError
 
 SMALL = {"genera": 2, "species": 2, "train_images": 2, "test_images": 1, "size": 96, "seed": 7}
@@ -23,18 +26,18 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def draw(g: int, s: int, number: int, size: int = 96) -> tuple[np.ndarray, np.ndarray]:
-    return birds.render(np.random.SeedSequence([3, 0, number]), birds.look(g, s), size)
+    return render(np.random.SeedSequence([3, 0, number]), look(g, s), size)
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("birds") / "source"
-    birds.generate(folder, **SMALL)
+    generate(folder, **SMALL)
     return folder
 
 
 def test_layout(small: Path) -> None:
-    names = sorted(birds.look(g, s).name for g in range(2) for s in range(2))
+    names = sorted(look(g, s).name for g in range(2) for s in range(2))
     for split, count in (("train", 2), ("test", 1)):
         for root, suffix in ((small, "jpg"), (small / "masks", "png")):
             assert sorted(path.name for path in (root / split).iterdir()) == names
@@ -45,9 +48,9 @@ def test_layout(small: Path) -> None:
 
 
 def test_same_seed_same_bytes_and_another_seed_other_pixels(small: Path, tmp_path: Path) -> None:
-    birds.generate(tmp_path / "again", **SMALL)
+    generate(tmp_path / "again", **SMALL)
     assert contents(tmp_path / "again") == contents(small)
-    birds.generate(tmp_path / "other", **SMALL | {"seed": 8})
+    generate(tmp_path / "other", **SMALL | {"seed": 8})
     one, other = contents(small), contents(tmp_path / "other")
     assert one.keys() == other.keys()
     assert all(one[name] != other[name] for name in one)
@@ -55,7 +58,7 @@ def test_same_seed_same_bytes_and_another_seed_other_pixels(small: Path, tmp_pat
 
 def test_other_counts_leave_an_image_as_it_is(small: Path, tmp_path: Path) -> None:
     more = SMALL | {"genera": 3, "species": 1, "train_images": 3}
-    birds.generate(tmp_path / "more", **more)
+    generate(tmp_path / "more", **more)
     one, other = contents(small), contents(tmp_path / "more")
     shared = [name for name in one.keys() & other.keys() if name != "boxes.csv"]
     assert len(shared) == 2 * 2 * 3  # files of an image × genera × images
@@ -65,15 +68,15 @@ def test_other_counts_leave_an_image_as_it_is(small: Path, tmp_path: Path) -> No
 def test_workers_change_nothing(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(birds, "IMAGES_PER_PROCESS", 6)
-    monkeypatch.setattr(birds.os, "cpu_count", lambda: 2)
-    birds.generate(tmp_path / "two", **SMALL)
+    monkeypatch.setattr(data_set, "IMAGES_PER_PROCESS", 6)
+    monkeypatch.setattr(data_set.os, "cpu_count", lambda: 2)
+    generate(tmp_path / "two", **SMALL)
     assert contents(tmp_path / "two") == contents(small)
 
 
 def test_boxes_are_tight_around_the_masks_and_inside_the_images(small: Path) -> None:
     table = pd.read_csv(small / "boxes.csv")
-    assert tuple(table.columns) == birds.COLUMNS
+    assert tuple(table.columns) == COLUMNS
     assert len(table) == 12
     for row in table.to_dict("records"):
         image = Image.open(small / row["split"] / row["class"] / row["file"])
@@ -88,24 +91,24 @@ def test_boxes_are_tight_around_the_masks_and_inside_the_images(small: Path) -> 
 
 
 def test_names_are_unique_and_carry_the_genus() -> None:
-    looks = {(g, s): birds.look(g, s) for g in range(birds.MAX_GENERA) for s in range(30)}
+    looks = {(g, s): look(g, s) for g in range(MAX_GENERA) for s in range(30)}
     names = {key: each.name for key, each in looks.items()}
-    assert len(set(names.values())) == len(names) == birds.MAX_GENERA * birds.MAX_SPECIES
-    assert len({birds.genus(name) for name in names.values()}) == birds.MAX_GENERA
-    for g in range(birds.MAX_GENERA):
-        assert len({birds.genus(names[g, s]) for s in range(30)}) == 1
-    in_order = [birds.genus(name) for name in sorted(names.values())]
+    assert len(set(names.values())) == len(names) == MAX_GENERA * MAX_SPECIES
+    assert len({genus(name) for name in names.values()}) == MAX_GENERA
+    for g in range(MAX_GENERA):
+        assert len({genus(names[g, s]) for s in range(30)}) == 1
+    in_order = [genus(name) for name in sorted(names.values())]
     changes = sum(a != b for a, b in pairwise(in_order))
-    assert changes == birds.MAX_GENERA - 1  # sorting by name keeps a genus together
+    assert changes == MAX_GENERA - 1  # sorting by name keeps a genus together
 
 
 def test_species_share_the_body_and_differ_in_the_head() -> None:
     for g in range(20):
-        looks = [birds.look(g, s) for s in range(10)]
+        looks = [look(g, s) for s in range(10)]
         shared = {(x.body, x.plumage, x.pattern, x.wing_bars) for x in looks}
         assert len(shared) == 1
         assert len({x.head for x in looks}) == len({x.head.crown for x in looks}) == 10
-    genera = {(x.body, x.plumage, x.pattern) for x in (birds.look(g, 0) for g in range(100))}
+    genera = {(x.body, x.plumage, x.pattern) for x in (look(g, 0) for g in range(100))}
     assert len(genera) == 100
 
 
@@ -156,7 +159,7 @@ def test_a_stale_or_partial_folder_is_replaced(small: Path, tmp_path: Path) -> N
     for stale in (folder / "train" / "Old_class", killed / "train"):
         stale.mkdir(parents=True)
         (stale / "0001.jpg").write_bytes(b"half")
-    birds.generate(folder, **SMALL)
+    generate(folder, **SMALL)
     assert contents(folder) == contents(small)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
@@ -165,14 +168,14 @@ def test_a_failed_run_leaves_the_old_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "source").mkdir()
-    monkeypatch.setattr(birds, "render", lambda *_: 1 / 0)
+    monkeypatch.setattr(data_set, "render", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        birds.generate(tmp_path / "source", **SMALL)
+        generate(tmp_path / "source", **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 @pytest.mark.parametrize("wrong", [{"genera": 0}, {"species": 31}, {"size": 8}, {"seed": -1}])
 def test_settings_out_of_range_are_named(wrong: dict[str, int], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
-        birds.generate(tmp_path / "source", **SMALL | wrong)
+        generate(tmp_path / "source", **SMALL | wrong)
     assert not list(tmp_path.iterdir())

@@ -26,13 +26,8 @@ from isic.cli import main
 from isic.networks.files import Model
 from isic.product.exports import coco, voc, write_coco, write_voc, write_yolo
 from isic.product.onnx import Sigmoid, difference, export_onnx
-from isic.product.predictions import (
-    BOX_COLUMNS,
-    IMAGE_COLUMNS,
-    Predictions,
-    read_predictions,
-    save_mask,
-)
+from isic.product.predict import save_mask
+from isic.product.predictions import BOX_COLUMNS, IMAGE_COLUMNS, Predictions, read_predictions
 from isic.storage.files import write_json
 from isic.storage.tables import write_csv
 

@@ -14,14 +14,10 @@ from odd_images import BROKEN, BROKEN_NAMES, READ, SIZES, H, W, write_all
 from PIL import Image
 
 from isic import InputError
-from isic.product import predictions
-from isic.product.predictions import (
-    common_root,
-    find_images,
-    names_for,
-    new_predictions,
-    read_predictions,
-)
+from isic.product import predict
+from isic.product.image_files import common_root, find_images
+from isic.product.predict import names_for, new_predictions
+from isic.product.predictions import read_predictions
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +165,7 @@ def test_a_file_that_vanishes_meanwhile_is_reported(
             raise InputError("No such file or directory")
         return path.read_bytes()
 
-    monkeypatch.setattr(predictions, "contents", contents)
+    monkeypatch.setattr(predict, "contents", contents)
     run = isic("predict", model, photos)
     assert run.status == 3
     assert "a/x.png: cannot be read again (No such file" in run.said[0]

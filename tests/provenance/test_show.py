@@ -58,7 +58,7 @@ def test_what_is_shown(
 def test_changes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["isic", "birds", "source", "--size", "64"])
-    monkeypatch.setattr("isic.data.sources.birds.generate", generate_two)
+    monkeypatch.setattr("isic.data.sources.birds.generate.generate", generate_two)
     for arguments in (["birds", "source"], ["index", "source", "index.csv", "truth.csv"]):
         monkeypatch.setattr(sys, "argv", ["isic", *arguments])
         with pytest.raises(SystemExit) as ended:

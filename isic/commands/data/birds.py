@@ -15,6 +15,6 @@ def birds(
     settings: Birds,
 ) -> None:
     """Draw the data set birds: class folders, boxes.csv, masks."""
-    from isic.data.sources.birds import generate
+    from isic.data.sources.birds.generate import generate
 
     generate(output, **dataclasses.asdict(settings))

@@ -47,8 +47,9 @@ def predict(
     the rest goes on, and the exit status is 3.
     """
     from isic.data.index import read_index
+    from isic.product.image_files import common_root, find_images
     from isic.product.localizer import Localizer
-    from isic.product.predictions import Asked, common_root, find_images, predict
+    from isic.product.predict import PredictOptions, predict
 
     problems: dict[str, str] = {}
     labels = None
@@ -66,14 +67,14 @@ def predict(
         ids = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
     if min_area is None:  # of every image one box, however small the object
         min_area = 0.01 if all_objects else 0.0
-    asked = Asked(all_objects, min_area, masks, overlays, classes)
+    options = PredictOptions(all_objects, min_area, masks, overlays, classes)
     localizer = Localizer.load(model)
     found = predict(
         localizer,
         root,
         ids,
         output,
-        asked,
+        options,
         problems=problems,
         labels=labels,
         metadata=command_provenance(),
