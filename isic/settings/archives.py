@@ -1,4 +1,4 @@
-"""Where the archives of known data sets are: `source.url` and `source.checksum` by `source.type`."""
+"""Where the archives of known data sets are: `source.url` and `source.checksum` by type."""
 
 from __future__ import annotations
 

@@ -38,10 +38,7 @@ def test_the_configuration_is_complete_and_valid():
     sorted([*ROOT.glob("examples/*.yaml"), *ROOT.glob("benchmarks/sets/*.yaml")]),
     ids=lambda p: p.name,
 )
-def test_the_examples_are_valid(path: Path, request: pytest.FixtureRequest):
-    if path.stem.startswith("pets-") or path.stem == "pets":
-        unknown = "the settings do not know the source type pets yet"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=unknown))
+def test_the_examples_are_valid(path: Path):
     example = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert example.get("datasets", {}).keys() <= check(merge(CONFIG, example), SCHEMA).keys()
 

@@ -132,8 +132,8 @@ def _truth(root: Path, trimaps: Path, index: pd.DataFrame, workers: int) -> pd.D
     if empty := [paths[row].stem for row in found if row not in boxes]:
         more = ", …" if len(empty) > LISTED else ""
         print(
-            f"warning: {trimaps}: {len(empty)} trimaps hold background alone, and their images "
-            f"have no true box: {', '.join(empty[:LISTED])}{more}"
+            f"warning: {trimaps}: {len(empty)} of {len(rows)} images have no true box, as their "
+            f"trimaps hold background alone: {', '.join(empty[:LISTED])}{more}"
         )
     boxed = list(boxes)
     return truth_table(
