@@ -1,7 +1,9 @@
 """Downloads and archives against a server on this machine: checked, resumed, never half there."""
 
+import errno
 import hashlib
 import io
+import os
 import tarfile
 import threading
 import zipfile
@@ -196,6 +198,36 @@ def test_unpack(tmp_path, name) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["source"]
     with refused("holds something already"):
         unpack(archive, tmp_path / "out" / "source")
+
+
+def test_several_archives_into_one_folder(tmp_path) -> None:
+    first = tar(tmp_path / "x.tgz", ("images/a", b"a"), ("images/b", DATA))
+    second = zipped(tmp_path / "y.zip", ("annotations/a", b"b"))
+    unpack([first, second], tmp_path / "out" / "source")
+    files = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert [path.relative_to(tmp_path / "out/source").as_posix() for path in files] == [
+        "annotations/a",
+        "images/a",
+        "images/b",
+    ]
+    for archives, word in (
+        ([first, first.with_name("z")], "z: no such"),
+        ([first, files[1]], "/a"),
+    ):
+        with refused(word):
+            unpack(archives, tmp_path / "more" / "source")
+        assert not list((tmp_path / "more").glob("*"))
+
+
+def test_a_full_disk_is_no_damaged_archive(tmp_path, monkeypatch) -> None:
+    archive = tar(tmp_path / "x.tar", ("a", DATA))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tarfile.TarFile, "extract", full)
+    with refused("source: cannot be written", "No space left", "Make room"):
+        unpack(archive, tmp_path / "source")
 
 
 @pytest.mark.parametrize("name", ["x.tar", "x.tgz", "x.xz", "x.zip"])

@@ -33,7 +33,11 @@ def test_the_configuration_is_valid():
     assert {"birds", "cub", "cub-literal", "imagenet"} == set(check(CONFIG))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("examples/*.yaml"), *ROOT.glob("benchmarks/sets/*.yaml")]),
+    ids=lambda p: p.name,
+)
 def test_the_examples_are_valid(path: Path):
     example = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert example.get("datasets", {}).keys() <= check(merge(CONFIG, example)).keys()

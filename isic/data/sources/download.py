@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
@@ -171,23 +171,34 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise tarfile.ReadError(f"{error} before the end of the archive") from error
 
 
-def unpack(archive: str | os.PathLike[str], output_dir: str | os.PathLike[str]) -> None:
-    """Unpack a tar (plain, gz, bz2, xz) or zip archive: all of it, or nothing.
+def unpack(
+    archives: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output_dir: str | os.PathLike[str],
+) -> None:
+    """Unpack tar (plain, gz, bz2, xz) or zip archives into one folder: all of them, or nothing.
 
     Args:
-        archive: path of the archive.
-        output_dir: folder that will hold the archive's members; must be new or empty.
+        archives: path of the archive, or of each.
+        output_dir: folder that will hold the archives' members; must be new or empty.
 
     Raises:
-        InputError: the archive is missing, damaged, truncated, or has members that point out of
+        InputError: an archive is missing, damaged, truncated, or has members that point out of
             the folder; or the folder holds something.
     """
-    archive, output_dir = Path(archive), Path(output_dir)
-    if not archive.is_file():
-        raise InputError(f"{archive}: no such file. Fetch the archive, or put it there by hand.")
+    if isinstance(archives, str | os.PathLike):
+        archives = [archives]
+    paths = [Path(archive) for archive in archives]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file. Fetch the archive, or put it there by hand.")
+    with new_folder(output_dir) as part:
+        for path in paths:
+            _unpack(path, part)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
     try:
-        with new_folder(output_dir) as part:
-            (_unzip if zipfile.is_zipfile(archive) else _untar)(archive, part)
+        (_unzip if zipfile.is_zipfile(archive) else _untar)(archive, folder)
     except tarfile.FilterError as error:
         raise InputError(_points_out(archive, error.tarinfo.name)) from error
     except (
