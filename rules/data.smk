@@ -1,21 +1,7 @@
 # From a source of images to an index, the true boxes, and the images themselves, decoded once.
 
 
-def from_archives(own):
-    return own.source.type != "birds" and not own.source.root
-
-
-def archive(url):
-    return url.rpartition("/")[2]
-
-
-# Address and checksum of each archive, by its file's name.
-ARCHIVES = {
-    archive(url): (url, checksum)
-    for own in DATASETS.values()
-    if from_archives(own)
-    for url, checksum in zip(own.source.url, own.source.checksum, strict=True)
-}
+ARCHIVES = or_exit(inputs.archives, DATASETS)  # address and checksum of each, by its file's name
 
 
 def archive_url(wildcards):
@@ -24,18 +10,6 @@ def archive_url(wildcards):
 
 def archive_options(wildcards):
     return jobs.options({"checksum": ARCHIVES[wildcards.archive][1]})
-
-
-def source_archive(own, dataset):
-    return [Files.archive.format(archive=archive(url)) for url in own.source.url]
-
-
-def source_url(own):
-    return own.source.url[0]
-
-
-def source_options(own):
-    return jobs.options({"checksum": own.source.checksum[0]})
 
 
 rule birds:
@@ -75,10 +49,10 @@ rule fetch:
         "isic fetch {params.url:q} {output.archive:q} {params.options} 2>&1 | tee {log:q}"
 
 
-# `isic fetch` only checks an archive that is there: one placed by hand must be whole, too.
+# Checked once more: an archive that was placed by hand must be whole, too.
 rule unpack:
     input:
-        archive=files(source_archive),
+        archives=files(inputs.source_archives),
     output:
         source=directory(Files.source),
     log:
@@ -86,16 +60,14 @@ rule unpack:
     benchmark:
         "results/{dataset}/benchmarks/unpack.tsv"
     wildcard_constraints:
-        dataset=where(from_archives),
+        dataset=where(inputs.from_archives),
     conda:
         "../envs/isic.yaml"
     params:
-        url=job(source_url),
-        options=job(source_options),
+        options=job(jobs.unpack),
         code=code("unpack"),
     shell:
-        "(isic fetch {params.url:q} {input.archive:q} {params.options}"
-        " && isic unpack {input.archive:q} {output.source:q}) 2>&1 | tee {log:q}"
+        "isic unpack {input.archives:q} {output.source:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule weights:

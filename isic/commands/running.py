@@ -65,15 +65,9 @@ def command_provenance() -> dict[str, str]:
 
     ctx = click.get_current_context()
     if "provenance" not in ctx.meta:  # inputs may be large: read once
-        paths = {str(p.name): p.type for p in ctx.command.params if isinstance(p.type, PathType)}
+        paths = {p.name for p in ctx.command.params if isinstance(p.type, PathType)}
         settings = {name: value for name, value in ctx.params.items() if name not in paths}
-        inputs = [
-            path
-            for name, kind in paths.items()
-            if not kind.writes
-            for path in _paths(ctx.params[name])
-        ]
-        ctx.meta["provenance"] = provenance(_stage(ctx), settings, inputs)
+        ctx.meta["provenance"] = provenance(_stage(ctx), settings, given_paths(ctx, writes=False))
     return dict(ctx.meta["provenance"])
 
 
@@ -96,12 +90,14 @@ def _recorder(files: list[Path]) -> Callable[[Path, Path], None]:
     return keep
 
 
-def _paths(value: Any) -> list[Path]:
-    """The paths of a parameter: one, several, none, or `(NAME, PATH)` each."""
-    if value is None:
-        return []
-    values = value if isinstance(value, list | tuple) else [value]
-    return [one[1] if isinstance(one, tuple) else one for one in values]
+def given_paths(ctx: click.Context, writes: bool) -> list[Path]:
+    """The files and folders that a command was given to write, or to read."""
+    values: list[Any] = []  # a path, several, none, or `(NAME, PATH)` each
+    for parameter in ctx.command.params:
+        if isinstance(parameter.type, PathType) and parameter.type.writes == writes:
+            value = ctx.params[str(parameter.name)]
+            values += value if isinstance(value, list | tuple) else filter(None, [value])
+    return [value[1] if isinstance(value, tuple) else value for value in values]
 
 
 def _stage(ctx: click.Context) -> str:

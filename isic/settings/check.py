@@ -18,6 +18,7 @@ from typing import Any
 import jsonschema
 
 from isic.errors import InputError
+from isic.settings.archives import ARCHIVES
 from isic.settings.declare import schema_of, settings_of
 from isic.settings.sections import (
     WEIGHTS,
@@ -115,6 +116,9 @@ def check(config: Mapping[str, Any]) -> dict[str, Settings]:
 
 def complete(stated: Mapping[str, Any]) -> Settings:
     """All settings from those that are stated; others follow another section, or the default."""
+    source = stated.get("source", {})
+    if not (source.get("root") or source.get("url")):
+        stated = merge({"source": ARCHIVES.get(source.get("type", ""), {})}, stated)
     values: dict[str, Any] = {}
     for name, section in SECTIONS.items():
         followed = {

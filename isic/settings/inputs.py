@@ -5,7 +5,7 @@ Functions from the settings of one data set, its name and the wildcards' values 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from isic.errors import InputError
@@ -18,6 +18,35 @@ from isic.storage.layouts import Files
 def paths(pattern: str, values: Iterable[object], name: str, **wildcards: object) -> list[str]:
     """The paths of a pattern for each value of one wildcard."""
     return [pattern.format(**wildcards, **{name: value}) for value in values]
+
+
+def from_archives(own: Settings) -> bool:
+    """Whether a data set is downloaded."""
+    return own.source.type != "birds" and not own.source.root
+
+
+def archives(datasets: Mapping[str, Settings]) -> dict[str, tuple[str, str]]:
+    """Address and checksum of each archive of the data sets, by its file's name.
+
+    Raises:
+        InputError: two archives of different addresses have one name.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for dataset, own in datasets.items():
+        if from_archives(own):
+            for url, checksum in zip(own.source.url or (), own.source.checksum or (), strict=True):
+                name = url.rpartition("/")[2]
+                if found.setdefault(name, (url, checksum)) != (url, checksum):
+                    raise InputError(
+                        f"datasets.{dataset}.source.url: {url} would be kept as data/{name}, as "
+                        f"{found[name][0]} is. Unpack it into a folder, and name that as root."
+                    )
+    return found
+
+
+def source_archives(own: Settings, dataset: str) -> list[str]:
+    names = [url.rpartition("/")[2] for url in own.source.url or ()]
+    return paths(Files.archive, names, "archive")
 
 
 def source_root(own: Settings, dataset: str) -> str:

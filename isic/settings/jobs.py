@@ -52,6 +52,10 @@ def source(own: Settings) -> str:
     return options(section(own.source, Birds))
 
 
+def unpack(own: Settings) -> str:
+    return options({"checksum": own.source.checksum})
+
+
 def index(own: Settings) -> str:
     layout = "folder" if own.source.type == "birds" else own.source.type
     return options({"type": layout, "unreadable": own.images.unreadable})

@@ -15,34 +15,36 @@ from pathlib import Path
 
 import click
 import pytest
-import typer
 from workflows import TARGETS, Workflow
 
 from isic import cli
+from isic.commands.running import given_paths
 
-APP = typer.main.get_command(cli.app)
 TRAININGS = ("classifier", "segmenter", "recognizer")  # another good file would train them
 
 
 def commands(workflow: Workflow) -> list[list[str]]:
     """One command of each kind that leads to the targets, as Snakemake prints it."""
     done = workflow.run("--dry-run", "--forceall", *TARGETS)
-    printed = re.findall(r"^Shell command: (isic .*?) 2>&1", done.stdout, re.M)
+    printed = re.findall(
+        r"^rule (\w+):\n(?: .*\n)*^Shell command: (isic .*?) 2>&1", done.stdout, re.M
+    )
     kinds: dict[tuple[str, ...], list[str]] = {}
-    for words in map(shlex.split, printed):
+    for rule, line in printed:
+        words = shlex.split(line)
         kind = words[words.index("--kind") + 1] if "--kind" in words else ""
-        kinds.setdefault((words[1], kind), words)
+        kinds.setdefault((rule, kind), words)
     return list(kinds.values())
 
 
 def files(words: list[str], written: bool) -> list[Path]:
     """The files that a command is given to write, or to read."""
-    context = APP.commands[words[1]].make_context(words[1], words[2:], parent=click.Context(APP))
-    token = cli.running.set(context)
-    try:
-        return [path for path in cli._paths(written) if written or path.is_file()]
-    finally:
-        cli.running.reset(token)
+    group = cli.isic.get_command(click.Context(cli.isic), words[1])
+    command, rest = (
+        (group.commands[words[2]], words[3:]) if words[1] == "figure" else (group, words[2:])
+    )
+    found = given_paths(command.make_context(words[1], rest), written)
+    return [path for path in found if written or path.is_file()]
 
 
 def damaged(path: Path, training: bool) -> Iterator[tuple[str, bytes]]:
@@ -64,7 +66,9 @@ def test_no_damage_is_answered_with_a_traceback(
     capsys: pytest.CaptureFixture[str],
 ):
     found = commands(workflow)
-    assert {"index", "images", "masks", "maps", "scores", "table1"} <= {c[1] for c in found}
+    assert {"index", "images", "masks", "maps", "scores", "table", "figure"} <= {
+        c[1] for c in found
+    }
     shutil.copytree(workflow.folder / "results", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
     for record in Path("results").rglob(".*.made.json"):

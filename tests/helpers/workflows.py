@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "config.yaml", "rules", "schemas", "profiles", "envs", "report", "isic")
+PARTS = ("Snakefile", "config.yaml", "rules", "profiles", "envs", "report", "isic")
 TARGETS = ("results/birds/table1.csv", "results/birds/figures/localization.png")
 NETWORK = {
     "backbone": "resnet18",

@@ -16,7 +16,7 @@ def index(
     output: Annotated[Path, File("index.csv to write.", writes=True)],
     truth: Annotated[Path, File("truth.csv to write: the true boxes, if any.", writes=True)],
     type: Annotated[
-        Literal["folder", "cub", "imagenet"], Setting("the data set's layout")
+        Literal["folder", "cub", "imagenet", "pets"], Setting("the data set's layout")
     ] = "folder",
     unreadable: Unreadable = Images.unreadable,
 ) -> None:
@@ -24,10 +24,16 @@ def index(
     from isic.data.sources.cub import index_cub
     from isic.data.sources.folder import index_folder
     from isic.data.sources.imagenet import index_imagenet
+    from isic.data.sources.pets import index_pets
     from isic.storage.tables import write_csv
 
-    read = {"folder": index_folder, "cub": index_cub, "imagenet": index_imagenet}[type]
-    table, boxes, skipped = read(root, unreadable, workers=os.cpu_count() or 1)
+    sources = {
+        "folder": index_folder,
+        "cub": index_cub,
+        "imagenet": index_imagenet,
+        "pets": index_pets,
+    }
+    table, boxes, skipped = sources[type](root, unreadable, workers=os.cpu_count() or 1)
     write_csv(boxes, truth)
     write_csv(table, output)
     counts = table["split"].value_counts()

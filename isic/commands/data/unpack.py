@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 from isic.commands.options import File
+from isic.settings.declare import Setting
 
 
 def unpack(
-    archive: Annotated[Path, File("tar or zip archive.")],
+    archives: Annotated[list[Path], File("tar or zip archives.")],
     output: Annotated[Path, File("Folder to write.", writes=True)],
+    checksum: Annotated[
+        tuple[str, ...] | None, Setting("of each archive, in order: sha256:HEX or md5:HEX")
+    ] = None,
 ) -> None:
-    """Unpack an archive into a new folder, whole or not at all."""
-    from isic.data.sources.download import unpack
+    """Unpack archives into one new folder, whole or not at all."""
+    from isic.data.sources.download import check_archives, unpack
 
-    unpack(archive, output)
+    check_archives(archives, checksum or ())
+    unpack(archives, output)

@@ -106,6 +106,18 @@ def check_checksum(checksum: str) -> None:
         )
 
 
+def check_archives(paths: Sequence[Path], checksums: Sequence[str]) -> None:
+    """Raise InputError unless the files have the checksums, of which there is one each, or none."""
+    if checksums and len(checksums) != len(paths):
+        raise InputError(
+            f"{len(paths)} archives and {len(checksums)} checksums: give one for each."
+        )
+    for path, checksum in zip(paths, checksums, strict=False):
+        check_checksum(checksum)
+        if path.is_file() and not has_checksum(path, checksum):
+            raise InputError(f"{path}: has not the checksum {checksum}. Delete it, or replace it.")
+
+
 def has_checksum(path: Path, checksum: str) -> bool:
     """Whether the bytes of a file have the checksum."""
     kind, digits = checksum.split(":")
