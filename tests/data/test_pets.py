@@ -24,8 +24,8 @@ from isic.settings.archives import ARCHIVES
 ROOT = Path(__file__).parents[2]
 PETS = ROOT / "../shared/data/pets3"
 W, H = 40, 30
-# In the order of the lists: numbers, as the official ones, sort as no alphabet with capitals does.
-BREEDS = {"american_bulldog": 2, "Bengal": 3, "Abyssinian": 1}
+# Their order, as the official one, is no alphabet's in which capitals come first.
+BREEDS = {"Abyssinian": 1, "american_bulldog": 2, "Bengal": 3}
 BOXES = {  # of the pet alone, corners inclusive, on the pixels as stored; the border is 2 wide
     "Abyssinian_1": (5, 6, 20, 15),
     "Abyssinian_10": (10, 3, 30, 20),
@@ -67,10 +67,9 @@ def root(tmp_path: Path) -> Path:
         (annotations / "trimaps" / f"._{name}.png").write_bytes(b"\0\5\x16\7")
     (images / "Abyssinian_1.mat").write_bytes(b"MATLAB")
     shutil.copy(images / "Bengal_7.jpg", images / "Bengal_9.jpg")  # in neither list
-    names = sorted(BOXES, key=lambda name: list(BREEDS).index(name.rpartition("_")[0]))
-    train = [name for name in names if name not in TEST]
-    (annotations / "trainval.txt").write_text(lines(train))
-    (annotations / "test.txt").write_text(lines([name for name in names if name in TEST]))
+    for name, tested in (("trainval", False), ("test", True)):
+        names = [name for name in reversed(BOXES) if (name in TEST) == tested]
+        (annotations / f"{name}.txt").write_text(lines(names))
     (annotations / "list.txt").write_text("#Image CLASS-ID SPECIES BREED ID\n")
     return root
 
@@ -136,8 +135,7 @@ def test_the_box_turns_with_its_image(root: Path, orientation: int) -> None:
     path = root / "images/Abyssinian_1.jpg"
     Image.new("RGB", (W, H)).save(path, exif=exif)
     index, truth, _ = index_pets(root)
-    size = index.loc[0, "width"], index.loc[0, "height"]
-    assert size == ((H, W) if orientation > 4 else (W, H))
+    assert tuple(index.loc[0, ["width", "height"]]) == ((H, W) if orientation > 4 else (W, H))
     turned = trimap(BOXES["Abyssinian_1"])
     if orientation > 1:
         turned = turned.transpose(UPRIGHT[orientation])
