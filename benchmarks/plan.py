@@ -23,15 +23,16 @@ import pandas as pd
 import yaml
 
 from isic.settings.check import check, merge
+from isic.settings.sections import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGENET = (1_281_167, 50_000)  # training and validation images
 
 
-def count_jobs(dataset: str, settings: dict, configfiles: list[Path], target: str) -> dict:
+def count_jobs(dataset: str, settings: Settings, configfiles: list[Path], target: str) -> dict:
     """Jobs by rule of a run from nothing, in a folder where the data set's folder is empty."""
     with tempfile.TemporaryDirectory() as folder:
-        if root := settings["source"]["root"]:
+        if root := settings.source.root:
             Path(folder, root).mkdir(parents=True, exist_ok=True)
         command = [Path(sys.executable).with_name("snakemake"), "--dry-run", "--cores", "1"]
         command += ["--snakefile", ROOT / "Snakefile", "--directory", folder]
@@ -47,27 +48,29 @@ def count_jobs(dataset: str, settings: dict, configfiles: list[Path], target: st
     return {rule: int(number) for rule, number in counts.items() if rule != "total"}
 
 
-def plan(settings: dict, jobs: dict[str, int], train: int, test: int, rates: dict) -> pd.DataFrame:
+def plan(
+    settings: Settings, jobs: dict[str, int], train: int, test: int, rates: dict
+) -> pd.DataFrame:
     """A row a rule: jobs, images that they see in all their passes, hours, and GB on disk.
 
     Args:
-        settings: the data set's, complete.
+        settings: the data set's.
         jobs: by rule.
         train, test: numbers of images.
         rates: `images_per_second` and `bytes_per_image`, see `rates` in bench.py.
     """
     size = rates["bytes_per_image"]
-    recognizer, features = settings["recognizer"], settings["features"]
-    own = recognizer["backbone"] is not None
-    trained_here = own and recognizer["epochs"] > 0
-    side = settings["images"]["resize"]
+    recognizer, features = settings.recognizer, settings.features
+    own = recognizer.backbone is not None
+    trained_here = own and recognizer.epochs > 0
+    side = settings.images.resize
     # All images at the side of all stages; for a network that is not trained here, the test images.
-    at_its_side = (train * trained_here + test) * own * (recognizer["resize"] != side)
-    scale = (recognizer["resize"] / side) ** 2
+    at_its_side = (train * trained_here + test) * own * (recognizer.resize != side)
+    scale = (recognizer.resize / side) ** 2
     stored = train + test + at_its_side * scale
-    arms = jobs.get("directions", 0) / features["shards"]
-    on_disk = (features["on_disk"] or features["shards"]) / features["shards"]
-    epochs = settings["classifier"]["epochs"]
+    arms = jobs.get("directions", 0) / features.shards
+    on_disk = (features.on_disk or features.shards) / features.shards
+    epochs = settings.classifier.epochs
     # Rule: images in all passes, what is done to them, and bytes that lie on the disk.
     stages = {
         "index": (train + test, "index", 0),
@@ -76,13 +79,13 @@ def plan(settings: dict, jobs: dict[str, int], train: int, test: int, rates: dic
         "similarity": (train, "infer", 0),
         "classifier": (jobs.get("classifier", 0) * epochs * train, "train_classifier", 0),
         "plain": (jobs.get("plain", 0) * epochs * train, "train_plain", 0),
-        "recognizer": (recognizer["epochs"] * train, "train_recognizer", 0),
+        "recognizer": (recognizer.epochs * train, "train_recognizer", 0),
         "features": (arms * train, "infer", arms * train * size["features"]),
         "passing_features": (arms * train, "infer", on_disk * train * size["features"]),
         "directions": (arms * train, "directions", 0),
         "masks": (arms * train, "masks", arms * train * size["mask"]),
         "segmenter": (
-            jobs.get("segmenter", 0) * settings["segmenter"]["epochs"] * train,
+            jobs.get("segmenter", 0) * settings.segmenter.epochs * train,
             "train_segmenter",
             0,
         ),
@@ -118,7 +121,7 @@ def main() -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for path in chosen.configfile:
         config = merge(config, yaml.safe_load(path.read_text(encoding="utf-8")))
-    settings = check(config, ROOT / "schemas/config.schema.yaml")[chosen.dataset]
+    settings = check(config)[chosen.dataset]
     measured = json.loads(chosen.rates.read_text(encoding="utf-8"))
     rates, machine = measured["rates"], measured["machine"]
     for word in chosen.rate:
@@ -145,11 +148,11 @@ def main() -> None:
         f"memory: {rates['peak_mib_of_training']} + {each:.0f} MiB for a training and the index;",
         end=" ",
     )
-    if settings["images"]["store"] == "jpeg":
-        shard = (train + test) / settings["images"]["shards"] * rates["bytes_per_image"]["jpeg"]
+    if settings.images.store == "jpeg":
+        shard = (train + test) / settings.images.shards * rates["bytes_per_image"]["jpeg"]
         print(f"{shard / 2**20:.0f} MiB for a shard's JPEGs while it is written")
     else:
-        pixels = (train + test) * 3 * settings["images"]["resize"] ** 2
+        pixels = (train + test) * 3 * settings.images.resize**2
         print(f"{pixels / 2**30:.1f} GiB for the pixels, on the GPU or beside it")
 
 

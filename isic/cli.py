@@ -90,8 +90,8 @@ def main() -> None:
         print(error.format_message())
         sys.exit(2)
     except click.UsageError as error:
-        command_path = error.ctx.command_path if error.ctx else "isic"
-        print(f"{command_path}: {error.format_message()} {command_path} --help", file=sys.stderr)
+        path = error.ctx.command_path if error.ctx else "isic"
+        print(f"isic: {error.format_message()} See {path} --help.", file=sys.stderr)
         sys.exit(2)
     except click.Abort:
         sys.exit(130)

@@ -96,9 +96,10 @@ def check(config: Mapping[str, Any]) -> dict[str, Settings]:
         InputError: a line for each setting that is unknown, out of range, or at odds with another,
             beginning with its path (`datasets.birds.classifier.epochs: …`).
     """
-    config = {**config, "defaults": _listed(config.get("defaults", {}), Run)}
-    if isinstance(config.get("datasets"), Mapping):
-        config["datasets"] = {k: _listed(own, Run) for k, own in config["datasets"].items()}
+    if isinstance(config, Mapping):
+        config = {**config, "defaults": _listed(config.get("defaults", {}), Run)}
+        if isinstance(config.get("datasets"), Mapping):
+            config["datasets"] = {k: _listed(own, Run) for k, own in config["datasets"].items()}
     errors = sorted(
         Validator(schema()).iter_errors(config), key=lambda error: [*map(str, error.path)]
     )

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from isic.data.index import INDEX_COLUMNS, TRUTH_COLUMNS, read_index, read_truth
 from isic.errors import InputError
-from isic.settings.check import check, options
+from isic.settings.check import check
+from isic.settings.jobs import options
 from isic.storage.tables import write_csv
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 FEW = patience(
     max_examples=150,
@@ -147,7 +147,7 @@ def test_damaged_settings_are_taken_or_refused_by_name(data: st.DataObject):
         section = section[key]
     key = data.draw(st.just(place[-1]) | st.text(max_size=5) | st.integers())
     section[key] = data.draw(VALUES)
-    checked, refusal = refused(check, config, SCHEMA)
+    checked, refusal = refused(check, config)
     if checked is None:
         assert all(line.strip() for line in refusal.splitlines())
         assert str(place[0]) in refusal or str(key) in refusal
@@ -164,4 +164,4 @@ def test_options_come_back_whole_from_the_shell(values: dict[str, Any]):
 @pytest.mark.parametrize("config", [None, [], "text", {}, {"datasets": None}, {"defaults": 1}])
 def test_settings_that_are_no_settings(config: Any):
     with pytest.raises(InputError):
-        check(config, SCHEMA)
+        check(config)

@@ -1,5 +1,6 @@
 """`isic init`: what it says of a folder of labelled images, and the settings that it writes."""
 
+import dataclasses
 import re
 import shutil
 import socket
@@ -29,10 +30,9 @@ from isic.product.survey import (
     settings_file,
     survey,
 )
-from isic.settings.check import check, merge
+from isic.settings.check import check, merge, schema
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "schemas/config.schema.yaml"
 HEADER = "split,class,file,width,height,xmin,ymin,xmax,ymax\n"
 
 
@@ -207,9 +207,7 @@ def test_settings_name_the_very_folder(folder: str) -> None:
     assert own["classifier"]["backbone"] == "resnet50"
 
 
-PATTERN = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["properties"]["datasets"][
-    "propertyNames"
-]["pattern"]
+PATTERN = schema()["properties"]["datasets"]["propertyNames"]["pattern"]
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
@@ -233,9 +231,9 @@ def settings(path: Path) -> tuple[str, dict]:
     """The one data set of a settings file, checked as Snakemake's start checks it."""
     own = yaml.safe_load(path.read_text(encoding="utf-8"))
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    merged = check(merge(config, own), SCHEMA)
+    merged = check(merge(config, own))
     (name,) = own["datasets"]
-    return name, merged[name]
+    return name, dataclasses.asdict(merged[name])
 
 
 @pytest.mark.parametrize(
