@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from isic.errors import InputError
-from isic.evaluation.scores import NOTHING, PROTOCOLS, TRIVIAL, wilson
-from isic.evaluation.statistics import paired_difference, read_outcomes
+from isic.evaluation.protocols import PROTOCOLS
+from isic.evaluation.scores import NOTHING
+from isic.evaluation.statistics import paired_difference, read_outcomes, wilson
+from isic.evaluation.trivial import TRIVIAL
 
 FIGURES = ["top1_loc", "top5_loc", "gt_known"]
 HITS = [f"{name}_hits" for name in FIGURES]  # the outcome of each image
