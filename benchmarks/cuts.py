@@ -18,7 +18,7 @@ import pandas as pd
 
 from isic.data.index import class_ids, read_index, read_truth, trained
 from isic.data.pack import load_images
-from isic.evaluation.scores import Truth, best_overlaps, hits
+from isic.evaluation.protocols import Truth, best_overlaps, hits
 from isic.localization.boxes import View, components, from_view
 from isic.localization.interpolation import upsample
 from isic.localization.maps import cam, in_unit, localisation_maps, nmf, segmenter

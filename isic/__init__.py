@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from isic.product.localizer import Localization, Localizer
 
 __all__ = ["InputError", "Localization", "Localizer"]
-PLACES = {"InputError": "errors", "Localization": "localizer", "Localizer": "localizer"}
+PLACES = {
+    "InputError": "errors",
+    "Localization": "product.localizer",
+    "Localizer": "product.localizer",
+}
 
 
 def __getattr__(name: str) -> object:

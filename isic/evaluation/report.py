@@ -23,7 +23,7 @@ import yaml
 
 from isic.data.index import classes, evaluated, read_index, read_truth
 from isic.evaluation.scores import NOTHING
-from isic.evaluation.tables import compact, read_table
+from isic.evaluation.tables.printing import compact, read_table
 from isic.evaluation.trust import MANY, WHOLE
 from isic.storage.hdf5 import open_hdf5
 from isic.storage.layouts import MASKS

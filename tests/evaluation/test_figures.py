@@ -14,17 +14,10 @@ from matplotlib.patches import Rectangle
 
 from isic.cli import main
 from isic.errors import InputError
-from isic.evaluation.figures import (
-    QUANTILES,
-    choose,
-    groups,
-    localization,
-    loss_curves,
-    read_curves,
-    read_run,
-    similar_classes,
-    similarity,
-)
+from isic.evaluation.figures.localization import QUANTILES, choose, localization, read_run
+from isic.evaluation.figures.loss_curves import loss_curves, read_curves
+from isic.evaluation.figures.similar_classes import groups, similar_classes
+from isic.evaluation.figures.similarity import similarity
 from isic.localization.boxes import iou
 from isic.method.similarity import read_similarity
 

@@ -12,7 +12,8 @@ from scored import boxes_of, index_of, run, table, topk_of
 from sklearn.metrics import average_precision_score
 
 from isic.errors import InputError
-from isic.evaluation.scores import Truth, max_box_acc, pxap
+from isic.evaluation.oracles import max_box_acc, pxap
+from isic.evaluation.protocols import Truth
 
 
 def test_max_box_acc_chooses_its_cut_and_multiplies_boxes(tmp_path):

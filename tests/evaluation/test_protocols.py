@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scored import boxes_of, gt_known, index_of, run, scored, table, topk_of
 
-from isic.evaluation.scores import TRIVIAL, Truth, hits, in_protocol, score_trivial, trivial_boxes
+from isic.evaluation.protocols import Truth, hits, in_protocol
+from isic.evaluation.trivial import TRIVIAL, score_trivial, trivial_boxes
 
 HERE = Path(__file__).parent
 

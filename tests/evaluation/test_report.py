@@ -30,7 +30,7 @@ from isic.evaluation.report import (
     summarize,
     times,
 )
-from isic.evaluation.tables import OF_ICFS, SPREAD, TO_BASE
+from isic.evaluation.tables.ablation import OF_ICFS, SPREAD, TO_BASE
 
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\n"
 INDEX = "image_id,split,class,width,height,digest\n"

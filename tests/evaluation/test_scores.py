@@ -8,7 +8,10 @@ from scipy import stats
 from scored import CORNERS, boxes_of, gt_known, index_of, run, scored, table, topk_of
 
 from isic.errors import InputError
-from isic.evaluation.scores import NOTHING, in_protocol, score, score_trivial, wilson
+from isic.evaluation.protocols import in_protocol
+from isic.evaluation.scores import NOTHING, score
+from isic.evaluation.statistics import wilson
+from isic.evaluation.trivial import score_trivial
 
 
 def test_figures_by_hand():

@@ -10,18 +10,10 @@ import pytest
 from isic.cli import main
 from isic.errors import InputError
 from isic.evaluation.statistics import paired_difference
-from isic.evaluation.tables import (
-    ABLATION_ROWS,
-    COLUMNS,
-    FIGURES,
-    OF_ICFS,
-    TO_BASE,
-    ablation,
-    format_table,
-    read_scores,
-    read_table,
-    table1,
-)
+from isic.evaluation.tables.ablation import ABLATION_ROWS, OF_ICFS, TO_BASE, ablation
+from isic.evaluation.tables.printing import format_table, read_table
+from isic.evaluation.tables.results import FIGURES, read_scores
+from isic.evaluation.tables.table1 import COLUMNS, table1
 
 
 def result(model, seed=0, gt=90.0, protocols=("crop", "original"), **more):

@@ -12,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from isic import InputError
 from isic.cli import main
-from isic.evaluation.figures import FEWEST, save
-from isic.evaluation.figures import risk_coverage as draw
+from isic.evaluation.figures.drawing import save
+from isic.evaluation.figures.risk_coverage import FEWEST
+from isic.evaluation.figures.risk_coverage import risk_coverage as draw
 from isic.evaluation.trust import (
     UNLIKE,
     class_table,

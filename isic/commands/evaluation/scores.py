@@ -33,7 +33,8 @@ def scores(
     """Score one run's boxes under the named protocols; or boxes that look at nothing: the whole
     image, centred boxes."""
     from isic.data.index import read_index, read_truth
-    from isic.evaluation.scores import read_topk, score, score_trivial
+    from isic.evaluation.scores import read_topk, score
+    from isic.evaluation.trivial import score_trivial
     from isic.localization.boxes import read_boxes
     from isic.storage.files import write_json
 

@@ -30,7 +30,10 @@ def table(
     1: this run beside the published methods. 2: components, 3: λ, 4: γ; mean and spread over the
     seeds, difference to BASE (Section 4.3).
     """
-    from isic.evaluation.tables import ablation, format_table, read_scores, table1
+    from isic.evaluation.tables.ablation import ablation
+    from isic.evaluation.tables.printing import format_table
+    from isic.evaluation.tables.results import read_scores
+    from isic.evaluation.tables.table1 import table1
     from isic.storage.tables import write_csv
 
     results = read_scores(scores)

@@ -23,7 +23,8 @@ def localization(
     """Test images in rows with each run's map, its box and the true box (Figure 5)."""
     from isic.data.index import read_index, read_truth
     from isic.data.pack import load_images
-    from isic.evaluation.figures import localization, read_run, save
+    from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.localization import localization, read_run
 
     table = read_index(index)
     runs = {name: read_run(folder) for name, folder in run}

@@ -16,7 +16,8 @@ def loss_curves(
     ],
 ) -> None:
     """The classifier's cross-entropy and ICFS by epoch (Figures 4d and 4e)."""
-    from isic.evaluation.figures import loss_curves, read_curves, save
+    from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.loss_curves import loss_curves, read_curves
 
     arms: dict[str, list] = {}
     for name, path in curves:

@@ -20,8 +20,8 @@ def risk_coverage(
     import pandas as pd
 
     from isic.data.index import read_index, read_truth
-    from isic.evaluation.figures import risk_coverage as draw
-    from isic.evaluation.figures import save
+    from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.risk_coverage import risk_coverage as draw
     from isic.evaluation.trust import confidence_and_hits, halves
     from isic.evaluation.trust import risk_coverage as curve
     from isic.localization.boxes import read_boxes

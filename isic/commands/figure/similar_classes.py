@@ -20,7 +20,8 @@ def similar_classes(
     """Groups of similar classes, an image of each (Figure 6)."""
     from isic.data.index import read_index
     from isic.data.pack import load_images
-    from isic.evaluation.figures import save, similar_classes
+    from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.similar_classes import similar_classes
     from isic.method.similarity import read_similarity
 
     table = read_index(index)

@@ -16,8 +16,8 @@ def similarity(
     gamma: Gamma = Classifier.gamma,
 ) -> None:
     """The inter-class similarity matrix, similar classes side by side (Figure 4c)."""
-    from isic.evaluation.figures import save
-    from isic.evaluation.figures import similarity as draw
+    from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.similarity import similarity as draw
     from isic.method.similarity import read_similarity
 
     save(draw(*read_similarity(similarity), gamma), output)

@@ -1,0 +1,81 @@
+"""A table read from its CSV, and as text for a page and for a console."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pandas as pd
+
+from isic.errors import InputError
+from isic.evaluation.scores import NOTHING
+from isic.evaluation.tables.ablation import ABLATIONS, OF_ICFS, SPREAD, TO_BASE
+from isic.evaluation.tables.results import FIGURES
+
+
+def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a table's CSV as `table1` and `ablation` give it.
+
+    Raises:
+        InputError: the file is missing, or another.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"images": "Int64", "seeds": "Int64"})
+        figures = [*FIGURES]
+        if set(table) & {*SPREAD, *TO_BASE} - {*FIGURES}:
+            figures = SPREAD + TO_BASE + (OF_ICFS if "model" in table else [])
+        if lacking := {"backbone", "source", "protocol", *figures} - set(table):
+            raise ValueError(f"no column {min(lacking)}")
+        if not set(ABLATIONS.values()) & set(table):
+            raise ValueError(f"no column {', '.join(ABLATIONS.values())}")
+        return table.astype(dict.fromkeys(figures, float))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({' '.join(str(error).split())}). Delete it and run the same "
+            "command again."
+        ) from error
+
+
+def compact(table: pd.DataFrame) -> pd.DataFrame:
+    """A table's cells as text: figures to 2 decimals, `-` where there is none; standard deviation
+    and interval beside the mean, as `81.20 ± 1.10 [77.6, 84.3]`; GT-known's differences with their
+    intervals, as `+5.2 [3.1, 7.4]`, the others' left out."""
+    cells = table.drop(columns=[*TO_BASE, *OF_ICFS], errors="ignore").astype(object)
+    for name in ("gt_known_diff", "gt_known_icfs"):
+        if name in table:
+            ends = table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)
+            text = [f"{x:+z.1f} [{low:z.1f}, {high:z.1f}]" for x, low, high in ends]
+            cells.insert(cells.columns.get_loc("source"), name, text)
+            cells[name] = cells[name].where(table[name].notna())
+    for name in FIGURES:
+        cells[name] = [f"{x:.2f}" if pd.notna(x) else "-" for x in table[name]]
+        if f"{name}_sd" not in table:
+            continue
+        for i, (_, row) in enumerate(table.iterrows()):
+            spread, low, high = (row[f"{name}_{end}"] for end in ("sd", "low", "high"))
+            text = f" ± {spread:.2f}" if pd.notna(spread) else ""
+            text += f" [{low:.1f}, {high:.1f}]" if pd.notna(low) else ""
+            cells.iloc[i, cells.columns.get_loc(name)] += text
+        cells = cells.drop(columns=[f"{name}_{end}" for end in ("sd", "low", "high")])
+    return cells.where(cells.notna(), "-").astype(str)
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """A table as text for a console, its blocks apart."""
+    cells = compact(table)
+    right = {*FIGURES, *TO_BASE, *OF_ICFS, "images", "seeds", "lam", "gamma"}
+    width = {name: max([len(name), *cells[name].str.len()]) for name in cells}
+
+    def line(row: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width[name]) if name in right else cell.ljust(width[name])
+            for name, cell in zip(cells, row, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    lines = [line(list(cells))]
+    for _, block in cells.groupby(["source", "protocol"], sort=False):
+        lines += ["", *(line(row) for row in block.itertuples(index=False))]
+    if (table["protocol"] == "none").any():
+        lines += ["", NOTHING]
+    return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""Results as scores.json files hold them, and as a table: a row a model, seed and protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import jsonschema
+import pandas as pd
+
+from isic.errors import InputError
+from isic.evaluation.protocols import PROTOCOLS
+
+FIGURES = ["top1_loc", "top5_loc", "gt_known"]
+HITS = [f"{name}_hits" for name in FIGURES]  # the outcome of each image
+SEED_COLUMNS = ["model", "lam", "gamma", "backbone", "seed", *FIGURES]
+SEED_COLUMNS += ["source", "protocol", "threshold", "images"]
+
+# What is read of a scores.json.
+HEADING = ("model", "backbone", "seed", "source", "threshold", "images")
+_TEXT, _NUMBER = {"type": "string"}, {"type": ["number", "null"]}
+_SCORES = jsonschema.Draft202012Validator(
+    {
+        "items": {
+            "type": "object",
+            "required": [*HEADING, "protocols"],
+            "properties": {
+                **dict.fromkeys(("model", "backbone", "threshold"), _TEXT),
+                **dict.fromkeys(("lam", "gamma"), _NUMBER),
+                "source": {"const": "measured"},
+                "seed": {"type": ["integer", "null"]},
+                "images": {"type": "integer"},
+                "protocols": {
+                    "type": "object",
+                    "propertyNames": {"enum": list(PROTOCOLS)},
+                    "additionalProperties": {
+                        "type": "object",
+                        "required": FIGURES,
+                        "properties": dict.fromkeys(FIGURES, _NUMBER) | dict.fromkeys(HITS, _TEXT),
+                    },
+                },
+            },
+        }
+    }
+)
+
+
+def read_scores(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
+    """The results in scores.json files, of which each holds one or a list of them.
+
+    Raises:
+        InputError: a file is no scores.json.
+    """
+    results: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: {error}; make it again with `isic scores`") from error
+        found = content if isinstance(content, list) else [content]
+        if wrong := next(_SCORES.iter_errors(found), None):
+            raise InputError(
+                f"{path}: no scores.json ({wrong.message}); make it again with `isic scores`"
+            )
+        for name in _misfits(found):
+            raise InputError(
+                f"{path}: {name} is not a 0 or 1 for each image; make it again with `isic scores`"
+            )
+        results += found
+    return results
+
+
+def _misfits(results: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Names of the outcomes that are not a 0 or 1 for each image."""
+    for result in results:
+        for figures in result["protocols"].values():
+            for name in figures.keys() & set(HITS):
+                if len(figures[name]) != result["images"] or set(figures[name]) - {"0", "1"}:
+                    yield name
+
+
+def by_seed(scores: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """A row for each result and protocol, as in scores.json: percent, not rounded.
+
+    A result with no protocol (there was no true box) gives one row without figures.
+
+    Returns:
+        `model`, `lam`, `gamma`, `backbone`, `seed`, the figures, `source`, `protocol`,
+        `threshold`, `images`, and `HITS`, the figures' outcomes by image as text of 0 and 1.
+    """
+    rows = [
+        {name: result.get(name) for name in SEED_COLUMNS}
+        | {name: figures.get(name) for name in (*FIGURES, *HITS)}
+        | {"protocol": protocol}
+        for result in scores
+        for protocol, figures in (result["protocols"] or {"none": {}}).items()
+    ]
+    table = pd.DataFrame(rows, columns=[*SEED_COLUMNS, *HITS])
+    return table.astype(dict.fromkeys(FIGURES, float) | {"seed": "Int64", "images": "Int64"})
+
+
+def in_order(table: pd.DataFrame, rows: Sequence[int]) -> pd.DataFrame:
+    """The table by protocol, then by these places of its rows."""
+    protocol = table["protocol"].map([*PROTOCOLS, "none"].index)
+    order = pd.DataFrame({"protocol": protocol, "row": rows}, table.index)
+    order = order.sort_values(["protocol", "row"], kind="stable").index
+    return table.loc[order].reset_index(drop=True)
