@@ -97,10 +97,10 @@ def draw_pose(rng: np.random.Generator, look: Look, width: int, height: int) -> 
         tail.append(_feather(rump, angle, long + 0.1, 0.13 if body.tail < 0.6 else 0.11))
     shoulder = np.array([0.24, -0.08])
     outline = curve(WING) * (-1, 1)
-    folds = ((-4 + rng.uniform(-4, 4), 1.0, 0.85),)
+    folds = [(-4 + rng.uniform(-4, 4), 1.0, 0.85)]
     if flight:
         lift = rng.uniform(40, 95)
-        folds = ((-lift - rng.uniform(15, 35), 1.1, 1.25), (-lift, 1.25, 1.35))
+        folds = [(-lift - rng.uniform(15, 35), 1.1, 1.25), (-lift, 1.25, 1.35)]
     wings = [
         (angle, np.array([body.wing * long + 0.22, 0.75 * broad])) for angle, long, broad in folds
     ]

@@ -65,9 +65,9 @@ def render(
                 front.uniform(0, 360),
                 tint,
             )
-        veil = np.asarray(veil.reduce(3), np.float32)
-        image = mix(image, veil[..., :3], veil[..., 3] / 255)
-        alpha *= 1 - veil[..., 3] / 255
+        colour, cover = np.split(np.asarray(veil.reduce(3), np.float32), [3], axis=-1)
+        image = mix(image, colour, cover[..., 0] / 255)
+        alpha *= 1 - cover[..., 0] / 255
 
     image = (image - 128) * contrast + 128
     image *= brightness * (1 + np.array([warmth, 0, -warmth], np.float32))
