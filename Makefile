@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 demo: venv
 	$(BIN)/snakemake --cores $(CORES)
-	@$(BIN)/python -c "from isic.evaluation.tables import format_table, read_table; print(format_table(read_table('results/birds/table1.csv')))"
+	@$(BIN)/python -c "from isic.evaluation.tables.printing import format_table, read_table; print(format_table(read_table('results/birds/table1.csv')))"
 	@echo
 	@echo "The table: results/birds/table1.csv   The pictures: results/birds/figures/"
 

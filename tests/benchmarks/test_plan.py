@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from plan import IMAGENET, count_jobs, plan
 
+from isic.settings.sections import Features, Settings
+
 ROOT = Path(__file__).parents[2]
 RATES = {
     "images_per_second": dict.fromkeys(
@@ -59,13 +61,7 @@ def test_the_plan_of_imagenet(rates: Path) -> None:
 
 
 def test_where_all_feature_maps_are_kept() -> None:
-    settings = {
-        "images": {"resize": 256, "store": "pixels"},
-        "classifier": {"epochs": 32},
-        "segmenter": {"epochs": 32},
-        "features": {"shards": 8, "on_disk": None},
-        "recognizer": {"backbone": None, "epochs": 32, "resize": 256},
-    }
+    settings = Settings(features=Features(shards=8))
     jobs = {"images": 1, "features": 16, "directions": 16, "classifier": 2, "table1": 1}
     table = plan(settings, jobs, 6000, 5000, RATES).set_index("rule")
     assert list(table.index) == ["images", "classifier", "features", "directions", "table1"]
@@ -76,7 +72,6 @@ def test_where_all_feature_maps_are_kept() -> None:
 
 
 def test_jobs_are_those_of_the_workflow() -> None:
-    settings = {"source": {"root": None}}
-    jobs = count_jobs("birds", settings, [], "table1.csv")
+    jobs = count_jobs("birds", Settings(), [], "table1.csv")
     assert jobs["classifier"] == 2
     assert jobs["table1"] == 1

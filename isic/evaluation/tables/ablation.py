@@ -12,12 +12,10 @@ import pandas as pd
 from isic.errors import InputError
 from isic.evaluation.statistics import paired_difference, read_outcomes, wilson
 from isic.evaluation.tables.results import FIGURES, SEED_COLUMNS, by_seed, in_order
-from isic.evaluation.tables.table1 import COLUMNS, LAST
+from isic.evaluation.tables.table1 import COLUMNS
+from isic.settings.runs import ABLATION_ROWS, IN_TABLE_2
 
 ABLATIONS = {2: "model", 3: "lam", 4: "gamma"}  # what differs between the rows of each table
-ABLATION_ROWS = ["BASE", "BASE+ICFS", "BASE+NMF", "BASE+ICFS+NMF", "BASE+NMF+SEG"]
-ABLATION_ROWS += ["BASE+ICFS+NMF+SEG"]
-SEGMENTERS = {LAST: "BASE+ICFS+NMF+SEG", "ISIC without ICFS (this run)": "BASE+NMF+SEG"}
 
 # Columns: the figures; what a row has above BASE; and, in Table 2, above the same row without ICFS.
 SPREAD = [f"{name}{end}" for name in FIGURES for end in ("", "_sd", "_low", "_high")]
@@ -53,7 +51,7 @@ def ablation(
         InputError: no published figures for that data set, or scores that are not of the table.
     """
     row = ABLATIONS[table]
-    rows = by_seed(scores).replace({"model": SEGMENTERS})
+    rows = by_seed(scores).replace({"model": IN_TABLE_2})
     if row == "model" and (unknown := set(rows[row]) - set(ABLATION_ROWS)):
         raise InputError(f"Table 2 has no row {min(unknown)}: give the scores of its arms alone.")
     if others := {result["model"] for result in baseline} - {"BASE"}:

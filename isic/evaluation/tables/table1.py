@@ -11,9 +11,10 @@ import pandas as pd
 from isic.errors import InputError
 from isic.evaluation.tables.results import FIGURES, by_seed, in_order
 from isic.evaluation.trivial import TRIVIAL
+from isic.settings.runs import ISIC
 
 COLUMNS = ["model", "backbone", *FIGURES, "source", "protocol", "threshold", "images", "seeds"]
-FIRST, LAST = (*TRIVIAL, "CAM", "BASE"), "ISIC (this run)"
+FIRST = (*TRIVIAL, "CAM", "BASE")
 
 
 def table1(scores: Sequence[dict[str, Any]], published: str | None = None) -> pd.DataFrame:
@@ -68,7 +69,7 @@ def measured_rows(scores: Sequence[dict[str, Any]]) -> pd.DataFrame:
     )
     means["seeds"] = means["seeds"].astype("Int64").mask(means["seeds"] == 0)
     places = [
-        FIRST.index(name) if name in FIRST else len(FIRST) + (name == LAST)
+        FIRST.index(name) if name in FIRST else len(FIRST) + (name == ISIC)
         for name in means["model"]
     ]
     return in_order(means, places)[COLUMNS]
