@@ -2,8 +2,8 @@
 
     def masks(features: Features, output: Output, settings: Masks, size: Resize = Images.resize)
 
-A parameter `Annotated[Path, File(…)]` without a default is an argument, any other parameter an
-option. One whose type is a section (`isic.settings.sections`) stands for an option a setting, and
+A path, or a text, without a default is an argument, unless it is keyword-only; any other parameter
+is an option. One whose type is a section (`isic.settings.sections`) stands for an option a setting, and
 the function gets the section whole; a parameter of a setting's name takes that setting's place.
 """
 
@@ -73,7 +73,8 @@ def parameters(function: Callable[..., Any]) -> list[click.Parameter]:
         if dataclasses.is_dataclass(hint):
             found += _options_of(typing.cast(type, hint), signature)
         elif name in signature:
-            found.append(_parameter(name, hint, signature[name].default))
+            one = signature[name]
+            found.append(_parameter(name, hint, one.default, one.kind is not one.KEYWORD_ONLY))
     return found
 
 
@@ -96,16 +97,17 @@ def _options_of(section: type, taken: typing.Container[str]) -> Iterator[click.P
             yield _parameter(field.name, hints(section)[field.name], field.default)
 
 
-def _parameter(name: str, hint: Any, default: Any) -> click.Parameter:
+def _parameter(name: str, hint: Any, default: Any, positional: bool = False) -> click.Parameter:
     kind, said = typing.get_args(hint)
     required = default in (inspect.Parameter.empty, dataclasses.MISSING)
     if isinstance(said, Setting):
-        return _option(declared(hint, name, None if required else default), required)
+        one = declared(hint, name, None if required else default)
+        return _option(one, required, positional)
     many = typing.get_origin(kind) is list or any(
         typing.get_origin(part) is list for part in typing.get_args(kind)
     )
     of = NamedPath if "tuple" in str(kind) else PathType
-    if required and of is PathType:
+    if required and positional and of is PathType:
         return click.Argument(
             [name], type=of(said.writes), nargs=-1 if many else 1, required=True, help=said.help
         )
@@ -116,13 +118,13 @@ def _parameter(name: str, hint: Any, default: Any) -> click.Parameter:
     )  # fmt: skip
 
 
-def _option(one: Declared, required: bool) -> click.Parameter:
-    """An option for a setting; one that is text and has no default is an argument."""
+def _option(one: Declared, required: bool, positional: bool) -> click.Parameter:
+    """An option for a setting, or an argument."""
     if one.kind is bool:
         flag = f"{_flag(one.name)}/--no-{one.name.replace('_', '-')}"
         return click.Option([flag], default=one.default, help=one.setting.help, show_default=True)
     kind = _type(one)
-    if required and one.kind is str:
+    if required and positional and one.kind is str:
         return click.Argument(
             [one.name], type=kind, nargs=-1 if one.many else 1, required=True, help=one.setting.help
         )

@@ -17,6 +17,7 @@ def maps(
     images: ImagesFile,
     network: Annotated[Path, File("Classifier, recognizer or segmenter.")],
     output: Output,
+    *,
     kind: Annotated[Literal["cam", "nmf", "segmenter"], Setting("of the maps")],
     directions: Annotated[
         list[Path] | None, File("For nmf: a shard of directions; repeat for each.")

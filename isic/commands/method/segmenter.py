@@ -18,6 +18,7 @@ def segmenter(
     curves: Curves,
     settings: Segmenter,
     run: TrainingRun,
+    *,
     masks: Annotated[list[Path], File("A shard of pseudo-masks; repeat for each.")],
     weights: WeightsFile = None,
 ) -> None:
