@@ -149,11 +149,14 @@ def test_images_without_a_box_are_a_warning_and_what_is_written_is_named(
         file["full"] = file["crop"] = maps
         file.attrs.update({"resize": 40, "crop": 32, "relative": False})
     folder = files["out"].parent
-    run = isic("boxes", files["index"], files["out"], folder / "all.csv", folder / "crop.csv")
+    written = folder / "all.csv", folder / "crop.csv"
+    run = isic("boxes", files["index"], files["out"], *written, "--threshold", 0.5)
     assert run.status == 0
     for name in ("all.csv", "crop.csv"):
         assert f"{name}: 1 boxes" in run.output
-        warning = f"warning: {name}: no box in 1 images (test/b/5.jpg): nothing is above the cut."
+        warning = (
+            f"warning: {name}: no box in 1 images (test/b/5.jpg): nothing is above the threshold."
+        )
         assert warning in run.output
         size = (folder / name).stat().st_size
         assert f"written: {folder / name}, {size:,} bytes" in run.output
