@@ -130,7 +130,7 @@ def _explanation(error: Exception) -> str | None:
         )
     if isinstance(error, OSError) and error.errno:
         what = error.filename or error.filename2 or "a file"
-        return f"{what}: {error.strerror}. Mend that, then run the same command again."
+        return f"{what}: {error.strerror}. Fix that, then run the same command again."
     return None
 
 

@@ -3,8 +3,8 @@
     def masks(features: Features, output: Output, settings: Masks, size: Resize = Images.resize)
 
 A path, or a text, without a default is an argument, unless it is keyword-only; any other parameter
-is an option. One whose type is a section (`isic.settings.sections`) stands for an option a setting, and
-the function gets the section whole; a parameter of a setting's name takes that setting's place.
+is an option. One whose type is a section (`isic.settings.sections`) stands for an option a setting,
+and the function gets the section whole; a parameter of a setting's name takes the setting's place.
 """
 
 from __future__ import annotations
@@ -111,11 +111,9 @@ def _parameter(name: str, hint: Any, default: Any, positional: bool = False) -> 
         return click.Argument(
             [name], type=of(said.writes), nargs=-1 if many else 1, required=True, help=said.help
         )
-    default = None if required or many else default
-    return click.Option(
-        [_flag(name)], type=of(said.writes), multiple=many, required=required, default=default,
-        help=said.help,
-    )  # fmt: skip
+    # click takes a default of None for a value that is given.
+    given = {"required": True} if required else {} if many else {"default": default}
+    return click.Option([_flag(name)], type=of(said.writes), multiple=many, help=said.help, **given)
 
 
 def _option(one: Declared, required: bool, positional: bool) -> click.Parameter:
@@ -128,10 +126,10 @@ def _option(one: Declared, required: bool, positional: bool) -> click.Parameter:
         return click.Argument(
             [one.name], type=kind, nargs=-1 if one.many else 1, required=True, help=one.setting.help
         )
-    return click.Option(
-        [_flag(one.name)], type=Several(kind) if one.many else kind, required=required,
-        default=one.default, show_default=one.default is not None, help=one.setting.help,
-    )  # fmt: skip
+    shown = {"default": one.default, "show_default": one.default is not None}
+    given = {"required": True} if required else shown
+    kind = Several(kind) if one.many else kind
+    return click.Option([_flag(one.name)], type=kind, help=one.setting.help, **given)
 
 
 def _type(one: Declared) -> click.ParamType:
