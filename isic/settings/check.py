@@ -20,15 +20,7 @@ import jsonschema
 from isic.errors import InputError
 from isic.settings.archives import ARCHIVES
 from isic.settings.declare import schema_of, settings_of
-from isic.settings.sections import (
-    WEIGHTS,
-    Birds,
-    Directions,
-    Network,
-    Run,
-    Settings,
-    Training,
-)
+from isic.settings.sections import WEIGHTS, Birds, Directions, Network, Run, Settings, Training
 
 # JSON Schema takes 32.0 for an integer; a command line does not.
 Validator = jsonschema.validators.extend(

@@ -41,15 +41,13 @@ Backbone = Annotated[
     ),
 ]
 Weights = Annotated[
-    str,
-    Setting("of the backbone: torchvision's name, a file, or none (paper 4.1: ImageNet's)"),
+    str, Setting("of the backbone: torchvision's name, a file, or none (paper 4.1: ImageNet's)")
 ]
 Channels = Annotated[int, Setting("N, channels of the fused map (paper 3.3)", least=1, most=4096)]
 Dropout = Annotated[float, Setting("probability, before the last layer (SPOL)", least=0, below=1)]
 BatchSize = Annotated[int, Setting("images a batch (SPOL)", least=2)]
 Precision = Annotated[
-    Literal["float32", "bf16"],
-    Setting("of a network's arithmetic; bf16 is mixed precision"),
+    Literal["float32", "bf16"], Setting("of a network's arithmetic; bf16 is mixed precision")
 ]
 Unreadable = Annotated[
     Literal["error", "skip"],
@@ -63,10 +61,7 @@ Store = Annotated[
     ),
 ]
 Sigmoid = Annotated[float, Setting("of the sigmoid", above=0, below=1)]
-Lam = Annotated[
-    float,
-    Setting("λ, weight of ICFS (Eq. 6, Table 3)", least=0, most=1000),
-]
+Lam = Annotated[float, Setting("λ, weight of ICFS (Eq. 6, Table 3)", least=0, most=1000)]
 Gamma = Annotated[
     float,
     Setting("γ, cosine above which two classes are similar (paper 3.4, Table 4)", least=-1, most=1),
@@ -86,8 +81,7 @@ class Run:
         ),
     ] = (0,)
     gpus: Annotated[
-        int,
-        Setting("GPUs that train one network together; reruns nothing", least=1, most=1024),
+        int, Setting("GPUs that train one network together; reruns nothing", least=1, most=1024)
     ] = 1
     deterministic: Annotated[
         bool,
@@ -260,8 +254,7 @@ class Masks:
     """Pseudo-masks, in multiples of the mean of the class's maps; chosen for compress 1/3."""
 
     foreground: Annotated[
-        float,
-        Setting("object above this multiple of the class's mean; ours", above=0),
+        float, Setting("object above this multiple of the class's mean; ours", above=0)
     ] = 1.5
     background: Annotated[
         float,
@@ -282,8 +275,7 @@ class Plain(Training):
 
     backbone: Backbone = "resnet50"
     epochs: Annotated[
-        int,
-        Setting("passes over the training images; 0: the weights' own classes", least=0),
+        int, Setting("passes over the training images; 0: the weights' own classes", least=0)
     ] = 32
     dropout: Dropout = 0.5
     batch_size: BatchSize = 64
