@@ -8,7 +8,8 @@ from typing import Annotated
 
 from isic.commands.options import File
 from isic.settings.declare import Setting
-from isic.settings.sections import Crop, Images, Run, Seed
+from isic.settings.kinds import Crop, Seed
+from isic.settings.sections import Images, Run
 
 Index = Annotated[Path, File("index.csv: the images, their split and class.")]
 ImagesFile = Annotated[Path, File("images~R.h5: the decoded images.")]

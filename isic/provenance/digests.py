@@ -37,6 +37,7 @@ LEFT_OUT = (
     "isic.settings.declare",
     "isic.settings.inputs",
     "isic.settings.jobs",
+    "isic.settings.kinds",
     "isic.settings.page",
     "isic.settings.sections",
     "isic.storage",

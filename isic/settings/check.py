@@ -20,7 +20,8 @@ import jsonschema
 from isic.errors import InputError
 from isic.settings.archives import ARCHIVES
 from isic.settings.declare import schema_of, settings_of
-from isic.settings.sections import WEIGHTS, Birds, Directions, Network, Run, Settings, Training
+from isic.settings.kinds import WEIGHTS
+from isic.settings.sections import Birds, Directions, Network, Run, Settings, Training
 
 # JSON Schema takes 32.0 for an integer; a command line does not.
 Validator = jsonschema.validators.extend(

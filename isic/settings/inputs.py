@@ -11,7 +11,8 @@ from pathlib import Path
 from isic.errors import InputError
 from isic.settings import runs
 from isic.settings.jobs import topk_view
-from isic.settings.sections import Settings, named_weights
+from isic.settings.kinds import named_weights
+from isic.settings.sections import Settings
 from isic.storage.layouts import Files
 
 

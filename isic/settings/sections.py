@@ -6,66 +6,26 @@ that the paper leaves open; docs/results/ has what was measured here.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from isic.settings.declare import Setting
-
-WEIGHTS = re.compile(r"(\w+)_Weights\.\w+")  # torchvision's names
-
-Seed = Annotated[int, Setting("seed of all that is random", least=0, most=4294967295)]
-Resize = Annotated[
-    int,
-    Setting(
-        "R, side of the resized image in pixels; the aspect is not kept (paper 4.1)",
-        least=32,
-        most=2048,
-    ),
-]
-Crop = Annotated[
-    int,
-    Setting(
-        "side of the crop in pixels, random in training, centred in testing (paper 4.1: 224); "
-        "32·k + 1 lays the scales exactly over each other (docs/method.md)",
-        least=32,
-        most=2048,
-    ),
-]
-Backbone = Annotated[
-    str,
-    Setting(
-        "any torchvision network with features at the strides 8, 16, 32 (paper 4.1: resnet50)",
-        pattern=r"^[a-z][a-z0-9_]*$",
-        form="the name of a torchvision network, such as resnet50",
-    ),
-]
-Weights = Annotated[
-    str, Setting("of the backbone: torchvision's name, a file, or none (paper 4.1: ImageNet's)")
-]
-Channels = Annotated[int, Setting("N, channels of the fused map (paper 3.3)", least=1, most=4096)]
-Dropout = Annotated[float, Setting("probability, before the last layer (SPOL)", least=0, below=1)]
-BatchSize = Annotated[int, Setting("images a batch (SPOL)", least=2)]
-Precision = Annotated[
-    Literal["float32", "bf16"], Setting("of a network's arithmetic; bf16 is mixed precision")
-]
-Unreadable = Annotated[
-    Literal["error", "skip"],
-    Setting("error: stop and name the image; skip: leave it out and count it"),
-]
-Store = Annotated[
-    Literal["pixels", "jpeg"],
-    Setting(
-        "pixels: decoded once, kept in memory; jpeg: decoded for each batch, where the pixels do "
-        "not fit (docs/imagenet.md)"
-    ),
-]
-Sigmoid = Annotated[float, Setting("of the sigmoid", above=0, below=1)]
-Lam = Annotated[float, Setting("λ, weight of ICFS (Eq. 6, Table 3)", least=0, most=1000)]
-Gamma = Annotated[
-    float,
-    Setting("γ, cosine above which two classes are similar (paper 3.4, Table 4)", least=-1, most=1),
-]
+from isic.settings.kinds import (
+    Backbone,
+    BatchSize,
+    Channels,
+    Crop,
+    Dropout,
+    Gamma,
+    Lam,
+    Precision,
+    Resize,
+    Seed,
+    Sigmoid,
+    Store,
+    Unreadable,
+    Weights,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,8 +321,3 @@ class Settings(Run):
     boxes: Boxes = field(default_factory=Boxes)
     scores: Scores = field(default_factory=Scores)
     tables: Tables = field(default_factory=Tables)
-
-
-def named_weights(weights: str) -> bool:
-    """Whether `weights` is a torchvision name (`ResNet50_Weights.IMAGENET1K_V1`), not a file."""
-    return WEIGHTS.fullmatch(weights) is not None

@@ -18,8 +18,9 @@ from isic.settings import jobs
 from isic.settings.check import SECTIONS, check, merge, portable, schema, torchvision_names
 from isic.settings.declare import Setting
 from isic.settings.jobs import options
+from isic.settings.kinds import named_weights
 from isic.settings.page import page
-from isic.settings.sections import Classifier, Masks, Training, named_weights
+from isic.settings.sections import Classifier, Masks, Training
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

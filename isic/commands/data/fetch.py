@@ -8,7 +8,7 @@ from typing import Annotated
 from isic.commands.options import File
 from isic.errors import InputError
 from isic.settings.declare import Setting
-from isic.settings.sections import named_weights
+from isic.settings.kinds import named_weights
 
 
 def fetch(

@@ -11,7 +11,8 @@ from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.errors import InputError
 from isic.settings.declare import Setting
-from isic.settings.sections import Images, Resize, Store
+from isic.settings.kinds import Resize, Store
+from isic.settings.sections import Images
 
 
 def images(

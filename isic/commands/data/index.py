@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from isic.commands.options import File
 from isic.settings.declare import Setting
-from isic.settings.sections import Images, Unreadable
+from isic.settings.kinds import Unreadable
+from isic.settings.sections import Images
 
 
 def index(

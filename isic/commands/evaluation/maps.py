@@ -9,7 +9,8 @@ from isic.commands.arguments import ImagesFile, Index, Output
 from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.settings.declare import Setting
-from isic.settings.sections import Classifier, Crop, Images, Precision
+from isic.settings.kinds import Crop, Precision
+from isic.settings.sections import Classifier, Images
 
 
 def maps(

@@ -9,7 +9,8 @@ from isic.commands.arguments import Index, Output, TopK, Truth
 from isic.commands.options import File
 from isic.errors import InputError
 from isic.settings.declare import Setting
-from isic.settings.sections import Crop, Images, Resize, Scores, Seed
+from isic.settings.kinds import Crop, Resize, Seed
+from isic.settings.sections import Images, Scores
 
 
 def scores(

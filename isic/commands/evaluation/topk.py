@@ -8,7 +8,8 @@ from typing import Annotated
 from isic.commands.arguments import ImagesFile, Index, Output
 from isic.commands.options import File
 from isic.settings.declare import Setting
-from isic.settings.sections import Crop, Plain, Precision, Recognizer
+from isic.settings.kinds import Crop, Precision
+from isic.settings.sections import Plain, Recognizer
 
 
 def topk(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from isic.commands.arguments import ImagesFile, Index, Output
 from isic.commands.options import File
-from isic.settings.sections import Classifier, Gamma
+from isic.settings.kinds import Gamma
+from isic.settings.sections import Classifier
 
 
 def similar_classes(

@@ -9,7 +9,8 @@ from isic.commands.arguments import Output
 from isic.commands.options import File
 from isic.commands.running import command_provenance, is_given
 from isic.errors import InputError, some
-from isic.settings.sections import Directions, Images, Masks, Resize
+from isic.settings.kinds import Resize
+from isic.settings.sections import Directions, Images, Masks
 
 
 def masks(

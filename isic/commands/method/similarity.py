@@ -9,7 +9,8 @@ from isic.commands.arguments import ImagesFile, Index, Output, WeightsFile
 from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.errors import InputError
-from isic.settings.sections import Backbone, Crop, Images, Network, Similarity
+from isic.settings.kinds import Backbone, Crop
+from isic.settings.sections import Images, Network, Similarity
 
 
 def similarity(

@@ -8,16 +8,8 @@ from typing import Annotated
 from isic.commands.arguments import Index, Output
 from isic.commands.options import File
 from isic.commands.running import command_provenance
-from isic.settings.sections import (
-    Boxes,
-    Crop,
-    Images,
-    Precision,
-    Recognizer,
-    Resize,
-    Segmenter,
-    Sigmoid,
-)
+from isic.settings.kinds import Crop, Precision, Resize, Sigmoid
+from isic.settings.sections import Boxes, Images, Recognizer, Segmenter
 
 
 def model(
