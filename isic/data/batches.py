@@ -66,7 +66,7 @@ def class_batches(
         batch = [int(rng.choice(free, p=left[free] / left.sum()))]
         others = rng.permutation(free[free != batch[0]])
         while len(batch) < classes_per_batch:
-            nearest = 0 if near is None else near[np.ix_(batch, others)].max(0).argmax()
+            nearest = 0 if near is None else near[np.ix_(np.array(batch), others)].max(0).argmax()
             batch.append(int(others[nearest]))
             others = np.delete(others, nearest)
         left[batch] -= 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from isic.errors import InputError
@@ -102,7 +102,7 @@ def decode_small(data: bytes, side: int | None) -> tuple[Image.Image, tuple[int,
             return to_rgb(upright(image)), (width, height)
     except Image.DecompressionBombError as error:
         raise InputError(f"more than {Image.MAX_IMAGE_PIXELS} pixels") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise InputError("not an image" if data else "empty file") from error
     except Exception as error:  # Pillow's decoders raise nearly everything on damaged bytes
         raise InputError(" ".join(str(error).split()) or type(error).__name__) from error

@@ -141,9 +141,9 @@ def truth_table(
     Raises:
         InputError: a box is not finite, empty, or outside its image.
     """
-    sizes = index.set_index("image_id")[["width", "height"]].reindex(list(image_ids))
-    kept = np.flatnonzero(sizes["width"].notna())
-    sizes, boxes = sizes.to_numpy(np.float64)[kept], np.asarray(boxes, np.float64)[kept]
+    found = index.set_index("image_id")[["width", "height"]].reindex(list(image_ids))
+    kept = np.flatnonzero(found["width"].notna())
+    sizes, boxes = found.to_numpy(np.float64)[kept], np.asarray(boxes, np.float64)[kept]
     limits = np.hstack([sizes, sizes])
     clipped = np.clip(boxes, 0, limits)
     problems = (
@@ -157,13 +157,14 @@ def truth_table(
             row = int(np.argmax(wrong))
             box = ", ".join(f"{value:g}" for value in boxes[row])
             width, height = sizes[row].astype(int)
+            place = int(kept[row])
             raise InputError(
-                f"{where(kept[row])}: box ({box}) of {image_ids[kept[row]]} {problem} "
+                f"{where(place)}: box ({box}) of {image_ids[place]} {problem} "
                 f"({width} x {height} pixels). Correct or remove this row (x0, y0, x1, y1 in "
                 "pixels of the upright image)."
             )
     truth = pd.DataFrame(clipped, columns=list(TRUTH_COLUMNS[1:]))
-    truth.insert(0, "image_id", [image_ids[i] for i in kept])
+    truth.insert(0, "image_id", [image_ids[i] for i in kept.tolist()])
     position = pd.Series(np.arange(len(index)), index=index["image_id"])
     order = np.argsort(position.reindex(truth["image_id"]).to_numpy(), kind="stable")
     return truth.iloc[order].reset_index(drop=True).astype({"image_id": str})

@@ -190,8 +190,8 @@ def load_images(
         if "shard" in file:
             side = int(file.attrs["resize"])
             shards = [Path(path).parent / name for name in json.loads(file.attrs["shards"])]
-            places = [file[name][:][rows] for name in ("shard", "offset", "size")]
-            return Encoded(shards, *places, (side, side, 3), _pixels)
+            number, offset, size = (file[name][:][rows] for name in ("shard", "offset", "size"))
+            return Encoded(shards, number, offset, size, (side, side, 3), _pixels)
         images = file["images"]
         offset = images.id.get_offset()
         if offset is None:

@@ -41,7 +41,7 @@ def max_box_acc(
         For each protocol `max_box_acc` and `max_box_acc_v2` in percent, their 95 % intervals
         (Wilson; bootstrap over images at the chosen thresholds) and these.
     """
-    asked = {"crop": [], "full": []}
+    asked: dict[str, list[str]] = {"crop": [], "full": []}
     for protocol in protocols:
         asked["crop" if protocol == "crop" else "full"].append(protocol)
     shape = (len(thresholds), len(truth))

@@ -60,7 +60,7 @@ class Truth:
         Raises:
             InputError: an image is no test image, or comes twice.
         """
-        rows = self.image_id.get_indexer(table["image_id"])
+        rows = self.image_id.get_indexer(pd.Index(table["image_id"]))
         for bad, what in ((rows < 0, "no test image"), (table["image_id"].duplicated(), "twice")):
             if bad.any():
                 image = table["image_id"].to_numpy()[np.argmax(bad)]

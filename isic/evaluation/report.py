@@ -104,14 +104,15 @@ def beaten(table1: pd.DataFrame) -> list[str]:
     scored = table1[(table1["source"] == "measured") & table1["gt_known"].notna()]
     for protocol, rows in scored.groupby("protocol", sort=False):
         trivial = rows["backbone"] == "none"
-        for box in rows[trivial].nlargest(1, "gt_known").itertuples():
+        for box in rows[trivial].nlargest(1, "gt_known").to_dict("records"):
+            most = box["gt_known"]
             below = ", ".join(
-                f"{row.model} ({row.gt_known:.2f}) by {box.gt_known - row.gt_known:.2f} points"
-                for row in rows[~trivial].itertuples()
-                if row.gt_known < box.gt_known
+                f"{row['model']} ({row['gt_known']:.2f}) by {most - row['gt_known']:.2f} points"
+                for row in rows[~trivial].to_dict("records")
+                if row["gt_known"] < most
             )
             if below:
-                best = f"the trivial box {box.model} (GT-known {box.gt_known:.2f})"
+                best = f"the trivial box {box['model']} (GT-known {most:.2f})"
                 lines.append(f"protocol {protocol}: {best} beats {below}")
     return lines
 

@@ -105,7 +105,7 @@ def recognized(truth: Truth, topk: pd.DataFrame) -> dict[str, np.ndarray]:
     names = [name for name in (f"class{k}" for k in range(1, 6)) if name in topk]
     right = np.zeros((len(truth), len(names)), bool)
     right[rows] = topk[names].to_numpy(str) == truth.classes[rows, None]
-    return {"top1": right[:, 0], "top5": right.any(1)}
+    return {"top1": right[:, 0], "top5": np.asarray(right.any(1))}
 
 
 def protocol_figures(hit: np.ndarray, ranked: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -109,8 +109,8 @@ def components(masks: np.ndarray) -> Components:
     """The 8-connected components of all masks (n, h, w) bool at once."""
     labels, count = ndimage.label(masks, WITHIN_MASK)
     found = ndimage.find_objects(labels)
-    corners = [(z.start, x.start, y.start, x.stop, y.stop) for z, y, x in found]
-    corners = np.array(corners, int).reshape(count, 5)
+    places = [(z.start, x.start, y.start, x.stop, y.stop) for z, y, x in found]
+    corners = np.array(places, int).reshape(count, 5)
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     return Components(labels, corners[:, 0], corners[:, 1:].astype(float), area)
 
@@ -166,7 +166,7 @@ def read_maps(file: h5py.File, image_id: pd.Index) -> Maps:
         InputError: its layout is another, or the images are others.
     """
     check_layout(file, MAPS)
-    rows = image_id.get_indexer(strings(file["image_id"]))
+    rows = image_id.get_indexer(pd.Index(strings(file["image_id"])))
     if not np.array_equal(np.sort(rows), np.arange(len(image_id))):
         raise InputError(
             f"{file.filename}: its images are not the {len(image_id)} test images of the index; "

@@ -16,7 +16,7 @@ from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.localization.views import whole
 from isic.networks.fusion import FusionNetwork, PlainNetwork, class_activation_maps
-from isic.training.devices import pick_device
+from isic.training.devices import pick_device, place
 from isic.training.inference import infer
 
 MapFunction = Callable[[Tensor, Tensor], Tensor]
@@ -72,6 +72,9 @@ def segmenter(network: FusionNetwork) -> MapFunction:
     return maps
 
 
+UNITS: dict[str, Callable[..., np.ndarray]] = {"maximum": np.max, "mean": np.mean}
+
+
 def in_unit(maps: np.ndarray, unit: str) -> np.ndarray:
     """Each map (n, h, w) divided by its own `maximum` or `mean`; a map of zeros stays one.
 
@@ -79,7 +82,7 @@ def in_unit(maps: np.ndarray, unit: str) -> np.ndarray:
     three scales is a rare peak, and the mean the steadier one
     (docs/results/units-and-thresholds.md).
     """
-    own = {"maximum": np.max, "mean": np.mean}[unit](maps, (1, 2), keepdims=True)
+    own = UNITS[unit](maps, axis=(1, 2), keepdims=True)
     return np.divide(maps, own, out=np.zeros_like(maps), where=own > 0)
 
 
@@ -99,7 +102,7 @@ def localisation_maps(
         side: of the view in pixels.
         view: `full`, the whole image resized to the side, or `crop`, its centre as it is.
     """
-    network.to(pick_device(), memory_format=torch.channels_last)
+    place(network, pick_device())
 
     def seen(x: Tensor, rows: Tensor) -> Tensor:
         return function(whole(x, side) if view == "full" else x, rows)

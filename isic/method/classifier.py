@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -73,7 +74,7 @@ def train_classifier(
             "norm": still.square().sum(1).mean().sqrt(),
         }
 
-    def sampler(rng: np.random.Generator):
+    def sampler(rng: np.random.Generator) -> Iterable[np.ndarray]:
         return class_batches(
             labels, near, settings.classes_per_batch, settings.images_per_class, rng
         )

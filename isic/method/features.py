@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.localization.views import whole
 from isic.networks.fusion import FusionNetwork
 from isic.storage.hdf5 import new_hdf5
-from isic.training.devices import pick_device
+from isic.training.devices import pick_device, place
 from isic.training.inference import infer
 
 
@@ -32,10 +33,10 @@ def fused_maps(
     Raises:
         InputError: a value is not finite, or the maps' size is not ⌈side/8⌉.
     """
-    network.to(pick_device(), memory_format=torch.channels_last)
+    place(network, pick_device())
     size = -(-side // 8)
 
-    def features(x, _):
+    def features(x: Tensor, _: Tensor) -> Tensor:
         return network.features(whole(x, side)).permute(0, 2, 3, 1)
 
     for batch in infer(images, features, precision=precision):
@@ -52,7 +53,7 @@ def write_features(
     batches: Iterator[np.ndarray],
     image_ids: np.ndarray,
     labels: np.ndarray,
-    attributes: Mapping,
+    attributes: Mapping[str, Any],
 ) -> list[str]:
     """Write one shard: `features` (n, h, w, N) float16 a chunk an image, `image_id`, `label`.
 

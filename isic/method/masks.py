@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -48,7 +49,7 @@ def write_masks(
     features: h5py.File,
     directions: h5py.File,
     size: int,
-    attributes: Mapping,
+    attributes: Mapping[str, Any],
     **thresholds: float,
 ) -> np.ndarray:
     """Write the masks of one shard, an image at a time: `mask` (n, R, R) uint8, `image_id`, and
@@ -126,8 +127,10 @@ def read_masks(paths: Sequence[str | Path], image_ids: Iterable[str]) -> Encoded
             "give --masks for each shard."
         )
     # What h5py would do one at a time, Encoded does in several threads.
-    paths = [Path(path) for path in paths]
-    return Encoded(paths, *found, shape, lambda data: _inflated(data).reshape(shape))
+    files = [Path(path) for path in paths]
+    return Encoded(
+        files, found[0], found[1], found[2], shape, lambda data: _inflated(data).reshape(shape)
+    )
 
 
 def nonempty(paths: Sequence[str | Path]) -> bool:

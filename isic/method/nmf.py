@@ -95,19 +95,18 @@ def class_direction(
                 image = compressed(image, compress)
             image = image.astype(np.float64)
             total[:] += image.sum((0, 1))
+            if not np.isfinite(total).all():
+                raise InputError(
+                    f"{features.file.filename}: feature maps that are not finite. Delete it and "
+                    "run the same command again."
+                )
             yield image
 
     if solver == "gram":
-        solve, gathered = direction_from_gram, gram_matrix(images())
+        direction = direction_from_gram(gram_matrix(images()))
     elif solver == "sklearn":
-        solve, gathered = direction_sklearn, list(images())
+        direction = direction_sklearn(images())
     else:
         raise InputError(f"directions.solver is gram or sklearn, not {solver!r}.")
-    if not np.isfinite(total).all():
-        raise InputError(
-            f"{features.file.filename}: feature maps that are not finite. Delete it and run the "
-            "same command again."
-        )
-    direction = solve(gathered)
     mean = total @ direction / (len(rows) * features.shape[1] * features.shape[2])
     return direction / mean if mean > 0 else direction

@@ -17,7 +17,7 @@ from isic.data.batches import shuffled
 from isic.data.encoded import Encoded
 from isic.networks.fusion import PlainNetwork, logits
 from isic.settings.sections import Plain
-from isic.training.devices import pick_device
+from isic.training.devices import pick_device, place
 from isic.training.inference import infer
 from isic.training.loop import Job, train
 from isic.training.process_group import all_gather_rows
@@ -38,7 +38,7 @@ def train_recognizer(
         ce = functional.cross_entropy(scores, target[rows])
         return {"loss": ce, "accuracy": (scores.argmax(1) == target[rows]).float().mean()}
 
-    def sampler(rng: np.random.Generator):
+    def sampler(rng: np.random.Generator) -> Iterable[np.ndarray]:
         return shuffled(len(images), settings.batch_size, rng)
 
     return train(network, images, losses, sampler, settings, job)
@@ -61,7 +61,7 @@ def best_classes(
     Returns:
         Classes (n, k) int64, best first, and their softmax probabilities (n, k) float32.
     """
-    network.to(pick_device(), memory_format=torch.channels_last)
+    place(network, pick_device())
     batches: Iterable[np.ndarray] = infer(
         images, lambda x, _: logits(network(x)[1]).softmax(1), crop=crop, precision=precision
     )

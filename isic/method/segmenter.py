@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
@@ -55,9 +57,10 @@ def train_segmenter(
     """
 
     def losses(model: nn.Module, x: Tensor, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        assert y is not None  # `train` is given targets
         return {"loss": segmentation_loss(all_gather_rows(model(x)[1], len(rows)), y)}
 
-    def sampler(rng: np.random.Generator):
+    def sampler(rng: np.random.Generator) -> Iterable[np.ndarray]:
         return shuffled(len(images), settings.batch_size, rng)
 
     return train(network, images, losses, sampler, settings, job, targets=masks)

@@ -8,8 +8,9 @@ DenseNet, ConvNeXt, VGG. The body's head (pooling, linear layers) is dropped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,13 +89,13 @@ class Backbone(nn.Module):
         if weights is not None:
             load_weights(network, weights)
         try:
-            self.stages, self.channels = cut(network)
+            stages, self.channels = cut(network)
         except (ValueError, RuntimeError, AssertionError) as error:
             raise InputError(
                 f"backbone: '{name}' cannot be used: {error}. "
                 "Take one with strides 8, 16 and 32, such as resnet50 or mobilenet_v2."
             ) from error
-        self.stages = nn.ModuleList(self.stages)
+        self.stages = nn.ModuleList(stages)
         self.name = name
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -170,7 +171,7 @@ def linear_head(name: str, weights: str | Path) -> nn.Linear:
 
 def parameter_groups(
     network: nn.Module, learning_rate: float, backbone_learning_rate: float
-) -> Sequence[dict]:
+) -> list[dict[str, Any]]:
     """Two groups for the optimizer: new layers, and the backbone at its own learning rate."""
     backbone = [p for name, p in network.named_parameters() if name.startswith("backbone.")]
     new = [p for name, p in network.named_parameters() if not name.startswith("backbone.")]

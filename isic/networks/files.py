@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -25,7 +25,7 @@ Network = FusionNetwork | PlainNetwork
 
 
 def save_network(
-    path: str | Path, network: nn.Module, shape: Mapping, metadata: Mapping[str, str]
+    path: str | Path, network: nn.Module, shape: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> None:
     """Write a network with what is needed to build it again.
 
@@ -34,6 +34,18 @@ def save_network(
         metadata: strings, see `isic.provenance.records.provenance`.
     """
     _write(path, network.cpu().state_dict(), {"network": dict(shape), **metadata})
+
+
+@overload
+def load_network(
+    path: str | Path, *, outputs: int | None = None, fused: Literal[True]
+) -> tuple[FusionNetwork, dict[str, str]]: ...
+
+
+@overload
+def load_network(
+    path: str | Path, *, outputs: int | None = None, fused: bool = False
+) -> tuple[Network, dict[str, str]]: ...
 
 
 def load_network(
@@ -133,8 +145,11 @@ def load_model(path: str | Path) -> Model:
         networks = {
             role: _built(shape, _part(state, role)) for role, shape in header["networks"].items()
         }
+        segmenter = networks["segmenter"]
+        if not isinstance(segmenter, FusionNetwork):
+            raise ValueError("its segmenter is a plain network")
         return Model(
-            segmenter=networks["segmenter"],
+            segmenter=segmenter,
             recognizer=networks.get("recognizer"),
             settings=header.pop("settings"),
             classes=header.pop("classes"),

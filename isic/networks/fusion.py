@@ -77,6 +77,7 @@ class FusionNetwork(nn.Module):
         # He et al. 2015. torch's own start is 2.4 times smaller: cross-entropy then stays at chance
         # for epochs, in which ICFS alone shapes the features (docs/results/icfs.md).
         nn.init.kaiming_normal_(self.head.weight, nonlinearity="relu")
+        assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
 
     def features(self, images: Tensor) -> Tensor:
@@ -116,6 +117,7 @@ class PlainNetwork(nn.Module):
                 f"recognizer.epochs: 0 takes the {layer.out_features} classes of {weights}, and "
                 f"the data set has {self.head.out_channels}. Set epochs to 1 or more."
             )
+        assert self.head.bias is not None
         with torch.no_grad():
             self.head.weight.copy_(layer.weight[:, :, None, None])
             self.head.bias.copy_(layer.bias)

@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from PIL import Image
 from scipy import ndimage
@@ -59,7 +60,7 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
             "Make the masks again from this index."
         )
     names = classes(table)
-    places = table.index.get_indexer(ids)
+    places = table.index.get_indexer(pd.Index(ids))
     labels = class_ids(table)[places]
     if bare := sorted(set(range(len(names))) - set(labels.tolist())):
         raise InputError(

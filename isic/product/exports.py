@@ -45,7 +45,8 @@ def coco(predictions: Predictions, masks: bool = True) -> dict[str, Any]:
     """
     names = class_names(predictions)
     numbers = {name: number for number, name in enumerate(names, 1)}
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for image_number, (image, boxes) in enumerate(predictions.by_image(), 1):
         images.append(
             {
@@ -69,7 +70,7 @@ def coco(predictions: Predictions, masks: bool = True) -> dict[str, Any]:
             }
             if numbered is not None:
                 encoded = rle.encode(np.asfortranarray(numbered == row["object"], np.uint8))
-                counts = encoded["counts"].decode("ascii")
+                counts = encoded["counts"].decode("ascii")  # type: ignore[union-attr] # bytes
                 annotation["segmentation"] = {"size": encoded["size"], "counts": counts}
                 annotation["area"] = int(rle.area(encoded))
             annotations.append(annotation)

@@ -32,7 +32,7 @@ from isic.errors import InputError
 from isic.localization.objects import Objects, find_objects, pixel_mask
 from isic.networks.files import Model, load_model
 from isic.networks.fusion import logits
-from isic.training.devices import pick_device
+from isic.training.devices import pick_device, place
 from isic.training.inference import autocast
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -117,7 +117,7 @@ class Localizer:
         self.device = torch.device(device) if device is not None else pick_device()
         for network in (model.segmenter, model.recognizer):
             if network is not None:
-                network.to(self.device, memory_format=torch.channels_last)
+                place(network, self.device)
 
     @classmethod
     def load(

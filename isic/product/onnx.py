@@ -22,6 +22,9 @@ TRIED = ((1, 0), (3, 0), (2, 32))  # batch, and pixels above the side that the m
 class Sigmoid(nn.Module):
     """Images as they are, 0 … 1, to the segmenter's map: normalisation and sigmoid included."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, segmenter: nn.Module) -> None:
         super().__init__()
         self.segmenter = segmenter
@@ -69,6 +72,7 @@ def export_onnx(model: Model, path: Path) -> float:
                 dynamic_shapes={"images": sizes},
                 verbose=False,
             )
+        assert program is not None  # dynamo gives one
         program.save(part)
         proto = onnx.load(part)
         facts = {"side": side, "threshold": model.settings["threshold"]}

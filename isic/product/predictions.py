@@ -44,7 +44,7 @@ class Predictions:
 
     def by_image(self) -> Iterator[tuple[Any, pd.DataFrame]]:
         """Each image's row (a named tuple) and its rows of boxes.csv, maybe none."""
-        groups = dict(list(self.boxes.groupby("image_id", sort=False)))
+        groups: dict[Any, pd.DataFrame] = dict(list(self.boxes.groupby("image_id", sort=False)))
         for image in self.images.itertuples(index=False):
             yield image, groups.get(image.image_id, self.boxes.iloc[:0])
 

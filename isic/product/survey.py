@@ -176,7 +176,7 @@ def settings_file(found: Survey, name: str, gpu: bool, backbone: str, weights: s
         ("weights", quoted["weights"], "downloaded by this name, or a torchvision file of yours"),
         ("epochs", passes, f"passes over the {train} training images"),
     ]
-    sections = {
+    sections: dict[str, list[tuple[str, object, str]]] = {
         "source": [
             ("type", "folder", ""),
             ("root", quoted["root"], "seen from where snakemake runs"),

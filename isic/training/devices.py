@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
+from torch import nn
 
 
 @cache
@@ -29,6 +30,11 @@ def pick_device() -> torch.device:
     device = torch.device("cuda", _take([str(p.uuid) for p in properties], folder))
     torch.cuda.set_device(device)
     return device
+
+
+def place(network: nn.Module, device: torch.device) -> None:
+    """Move a network to a device, with channels last in memory, as the images have them."""
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # not in torch's types
 
 
 @contextmanager

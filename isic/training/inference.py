@@ -32,9 +32,9 @@ def check_crop(crop: int, images: np.ndarray | Encoded) -> None:
         )
 
 
-def resident(images: np.ndarray | Encoded | None, device: torch.device) -> Tensor | Encoded | None:
+def resident(images: np.ndarray | Encoded, device: torch.device) -> Tensor | Encoded:
     """An array as a tensor, on the device if it takes at most half of its free memory there."""
-    if not isinstance(images, np.ndarray):
+    if isinstance(images, Encoded):
         return images
     tensor = torch.from_numpy(images)
     fits = device.type == "cpu" or images.nbytes < torch.cuda.mem_get_info(device)[0] / 2

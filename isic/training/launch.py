@@ -60,7 +60,7 @@ def launch(count: int, command: Sequence[str]) -> int:
     failed = [rank for rank, status in enumerate(ended) if status]
     shown = min(failed, key=lambda rank: "isic: " not in words[rank], default=0)
     sys.stderr.write(words[shown])
-    status = ended[shown]
+    status = ended[shown] or 0
     if status < 0:
         print(f"isic: process {shown} was ended by signal {-status}.", file=sys.stderr)
     return status if status >= 0 else 128 - status

@@ -26,7 +26,7 @@ from isic.process import processes, rank
 from isic.settings.sections import Training
 from isic.training.checkpoint import Checkpoint
 from isic.training.curves import Log, no_log
-from isic.training.devices import pick_device
+from isic.training.devices import pick_device, place
 from isic.training.inference import autocast, check_crop, resident, supply
 from isic.training.process_group import all_gather, broadcast_decision, local_rows, parallel
 
@@ -89,7 +89,9 @@ class Watch:
     The first step whose loss is not finite is kept on the device: no step waits for the GPU.
     """
 
-    def __init__(self, network: nn.Module, device: torch.device, image_ids: Sequence) -> None:
+    def __init__(
+        self, network: nn.Module, device: torch.device, image_ids: Sequence[object]
+    ) -> None:
         self.network, self.image_ids = network, image_ids
         self.never = torch.tensor(torch.iinfo(torch.int64).max, device=device)
         self.first = self.never  # step within the epoch
@@ -211,14 +213,15 @@ def train(
     saved_at = ""
     rng = np.random.default_rng(job.seed)
     torch.manual_seed(job.seed * processes() + rank())  # dropout differs between processes
-    network.to(device, memory_format=torch.channels_last)
+    place(network, device)
     optimizer = torch.optim.SGD(
         parameter_groups(network, settings.learning_rate, settings.backbone_learning_rate),
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         nesterov=settings.momentum > 0,
     )
-    stored, wanted = resident(images, device), resident(targets, device)
+    stored = resident(images, device)
+    wanted = None if targets is None else resident(targets, device)
     at = Position()
     if checkpoint and (saved := checkpoint.load(device)):
         at = _restore(saved, network, optimizer, rng)
@@ -252,8 +255,8 @@ def train(
                 kept = time.perf_counter()
             rows = torch.from_numpy(batch).to(device)
             window = random_windows(len(batch), images.shape[1], crop, rng)
-            seen = [values[local_rows(len(batch))] for values in window]
-            x = normalised(cut_out(pictures, places, *seen, crop).to(device))
+            tops, lefts, flips = (values[local_rows(len(batch))] for values in window)
+            x = normalised(cut_out(pictures, places, tops, lefts, flips, crop).to(device))
             y = None if masks is None else cut_out(*next(masks), *window, crop).to(device)
             with autocast(device, settings.precision):
                 values = losses(model, x, rows, y)

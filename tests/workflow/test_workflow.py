@@ -89,8 +89,8 @@ def test_a_setting_reruns_its_stage_and_what_follows(
 @pytest.mark.parametrize(
     ("name", "jobs"),
     [
-        ("isic/figures.py", {"figure_localization": 1}),
-        ("isic/tables.py", {"table1": 1}),
+        ("isic/evaluation/figures/localization.py", {"figure_localization": 1}),
+        ("isic/evaluation/tables/table1.py", {"table1": 1}),
         ("isic/segmenter.py", SEGMENTER),
         ("isic/masks.py", MASKS),
         ("isic/nmf.py", DIRECTIONS),

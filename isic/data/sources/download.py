@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from tqdm import tqdm
 
@@ -174,10 +175,10 @@ class _StrictTarInfo(tarfile.TarInfo):
     """tarfile takes a damaged or missing header for the end of the archive; here it is an error."""
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined] # not in typeshed
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"{error} before the end of the archive") from error

@@ -76,10 +76,10 @@ def list_folder(root: Path) -> pd.DataFrame:
     rows, others = [], 0
     for split, place in places.items():
         for name in names[split]:
-            found = _image_names(place / name)
+            files = _image_names(place / name)
             folder = (place / name).relative_to(root).as_posix()
-            rows += [(f"{folder}/{file}", split, name) for file in found]
-            others += len(visible(place / name)) - len(found)
+            rows += [(f"{folder}/{file}", split, name) for file in files]
+            others += len(visible(place / name)) - len(files)
     if others:
         print(f"warning: {root}: {others} files or folders are no images by name, and left out.")
     for image_id, *_ in rows:

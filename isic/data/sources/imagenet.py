@@ -36,7 +36,7 @@ NAMES = ("LOC_synset_mapping.txt", "synset_words.txt")
 WNID = re.compile(r"n\d{8}")
 
 # Of each image of val, by its name without suffix: its WNID and its boxes.
-Annotations = Mapping[str, tuple[str, list[tuple[float, float, float, float]]]]
+Annotations = Mapping[str, tuple[str, list[tuple[float, ...]]]]
 
 
 def index_imagenet(
@@ -151,7 +151,7 @@ def read_annotations(root: Path, base: Path) -> tuple[Annotations, Path]:
     return {}, root
 
 
-def _csv_boxes(path: Path) -> Iterator[tuple[str, tuple[str, list]]]:
+def _csv_boxes(path: Path) -> Iterator[tuple[str, tuple[str, list[tuple[float, ...]]]]]:
     """`ImageId,PredictionString`, the latter `WNID x0 y0 x1 y1` for each box."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -173,21 +173,28 @@ def _csv_boxes(path: Path) -> Iterator[tuple[str, tuple[str, list]]]:
             ) from error
 
 
-def _xml_boxes(path: Path) -> tuple[str, list]:
+def _xml_boxes(path: Path) -> tuple[str, list[tuple[float, ...]]]:
     try:
         objects = ElementTree.parse(path).getroot().findall("object")
-        wnid = objects[0].findtext("name")
+        wnid = _text(objects[0], "name")
         boxes = [
-            tuple(float(one.findtext(f"bndbox/{n}")) for n in ("xmin", "ymin", "xmax", "ymax"))
+            tuple(float(_text(one, f"bndbox/{n}")) for n in ("xmin", "ymin", "xmax", "ymax"))
             for one in objects
             if one.findtext("name") == wnid
         ]
-    except (ElementTree.ParseError, OSError, IndexError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, OSError, IndexError, ValueError) as error:
         raise InputError(
             f"{path}: is no annotation with a name and a bndbox for each object ({error}). "
             "Copy the file again, or remove it."
         ) from error
     return wnid, boxes
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    text = element.findtext(path)
+    if text is None:
+        raise ValueError(f"no {path}")
+    return text
 
 
 def _devkit(root: Path, name: str) -> Path | None:

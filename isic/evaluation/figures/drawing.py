@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from matplotlib.textpath import TextPath
 from isic.storage.files import atomic
 
 CELL, GAP = 1.8, 0.08  # inches: greatest side of a picture, and between pictures
-TEXT = {"family": "DejaVu Sans", "size": 10}
+TEXT: dict[str, Any] = {"family": "DejaVu Sans", "size": 10}
 LINE, LETTER = 0.17, 0.075  # inches: height of a line of it, and width of a letter, generously
 MARGIN = 0.15  # inches: around everything
 LONGEST = 32  # letters of a class's name

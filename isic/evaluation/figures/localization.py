@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from isic.data.encoded import Encoded
 from isic.data.index import evaluated
 from isic.errors import InputError
 from isic.evaluation.figures.drawing import (
@@ -81,7 +83,7 @@ def choose(values: np.ndarray, rows: int) -> list[tuple[float, int]]:
 
 def localization(
     index: pd.DataFrame,
-    images: np.ndarray,
+    images: np.ndarray | Encoded,
     truth: pd.DataFrame,
     runs: Mapping[str, Run],
     rows: int = len(QUANTILES),
@@ -123,9 +125,10 @@ def localization(
         f"{measure} of the box of {last}."
     )
     figure, grid = _grid((shown["height"] / shown["width"]).to_numpy(), ["image", *runs], rule)
+    image: Any  # a row of `shown`
     for image, (quantile, _), line in zip(shown.itertuples(), chosen, grid, strict=True):
-        name = textwrap.fill(class_text(shown.at[image.image_id, "class"]), 15)
-        _label(line[0], f"{100 * quantile:.0f} %\n{name}")
+        name = textwrap.fill(class_text(str(shown.at[image.image_id, "class"])), 15)
+        _label(figure, line[0], f"{100 * quantile:.0f} %\n{name}")
         photograph = images[image.row] / 255
         for axes, run in zip(line, (None, *runs.values()), strict=True):
             picture = photograph if run is None else _overlay(photograph, run, image.image_id)
@@ -187,7 +190,7 @@ def _grid(aspects: np.ndarray, titles: list[str], note: str) -> tuple[Figure, np
 
 def _overlay(photograph: np.ndarray, run: Run, image_id: str) -> np.ndarray:
     """The photograph (R, R, 3), 0 … 1, under the run's map, clear where that is 0."""
-    place = run.image_id.get_indexer([image_id])[0]
+    place = run.image_id.get_indexer(pd.Index([image_id]))[0]
     if place < 0:
         raise InputError(f"no map of {image_id} in a run. Make it again with `isic maps`.")
     heat = upsample(run.maps[[place]], photograph.shape[:2])[0]
@@ -197,18 +200,18 @@ def _overlay(photograph: np.ndarray, run: Run, image_id: str) -> np.ndarray:
     return (1 - opacity) * photograph + opacity * colormaps[HEAT](heat)[..., :3]
 
 
-def _label(axes: Axes, text: str) -> None:
+def _label(figure: Figure, axes: Axes, text: str) -> None:
     """Write left of a row."""
     place = axes.get_position()
-    x = place.x0 - 0.1 / axes.figure.get_figwidth()
-    axes.figure.text(x, (place.y0 + place.y1) / 2, text, ha="right", va="center", **TEXT)
+    x = place.x0 - 0.1 / figure.get_figwidth()
+    figure.text(x, (place.y0 + place.y1) / 2, text, ha="right", va="center", **TEXT)
 
 
 def _outline(axes: Axes, box: np.ndarray, colour: str) -> None:
     x0, y0, x1, y1 = box
     for line, width in (("black", 3.5), (colour, 2.0)):  # a rim, to be seen on any ground
-        style = {"fill": False, "edgecolor": line, "linewidth": width, "clip_on": False}
-        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, **style))
+        style: dict[str, Any] = {"fill": False, "edgecolor": line, "linewidth": width}
+        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, clip_on=False, **style))
 
 
 def _badge(axes: Axes, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,7 +81,7 @@ def loss_curves(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, tables: Sequence[pd.DataFrame], column: str, **style: object) -> None:
+def _curve(axes: Axes, tables: Sequence[pd.DataFrame], column: str, **style: Any) -> None:
     """The mean of the seeds' tables by epoch and, if there are several, each of them, thin."""
     if len(tables) > 1:
         for table in tables:

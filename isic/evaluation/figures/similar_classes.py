@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.evaluation.figures.drawing import (
     CELL,
@@ -29,7 +30,7 @@ def similar_classes(
     names: Sequence[str],
     gamma: float,
     index: pd.DataFrame,
-    images: np.ndarray,
+    images: np.ndarray | Encoded,
 ) -> Figure:
     """Figure 6: similar classes, a group a row, each by its first training image.
 
@@ -84,8 +85,8 @@ def similar_classes(
             h, w = shapes[i]
             axes.imshow(images[first[names[i]]], extent=(0, w, h, 0))
             place = {"xy": (0.5, 0), "xycoords": "axes fraction", "textcoords": "offset points"}
-            style = TEXT | {"ha": "center", "va": "top", "xytext": (0, -72 * GAP / 2)}
-            axes.annotate(captions[i], **place, **style)
+            style = TEXT | place | {"ha": "center", "va": "top", "xytext": (0, -72 * GAP / 2)}
+            axes.annotate(captions[i], **style)
         y -= room
     return figure
 

@@ -45,35 +45,38 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
         if name in table:
             ends = table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)
             text = [f"{x:+z.1f} [{low:z.1f}, {high:z.1f}]" for x, low, high in ends]
-            cells.insert(cells.columns.get_loc("source"), name, text)
+            cells.insert(cells.columns.tolist().index("source"), name, text)
             cells[name] = cells[name].where(table[name].notna())
     for name in FIGURES:
         cells[name] = [f"{x:.2f}" if pd.notna(x) else "-" for x in table[name]]
-        if f"{name}_sd" not in table:
-            continue
-        for i, (_, row) in enumerate(table.iterrows()):
-            spread, low, high = (row[f"{name}_{end}"] for end in ("sd", "low", "high"))
-            text = f" ± {spread:.2f}" if pd.notna(spread) else ""
-            text += f" [{low:.1f}, {high:.1f}]" if pd.notna(low) else ""
-            cells.iloc[i, cells.columns.get_loc(name)] += text
-        cells = cells.drop(columns=[f"{name}_{end}" for end in ("sd", "low", "high")])
+        columns = [f"{name}_{end}" for end in ("sd", "low", "high")]
+        if columns[0] in table:
+            cells[name] += [_spread(*row) for row in table[columns].to_numpy(float)]
+            cells = cells.drop(columns=columns)
     return cells.where(cells.notna(), "-").astype(str)
+
+
+def _spread(deviation: float, low: float, high: float) -> str:
+    """What stands beside a mean; nothing of what is nan."""
+    text = f" ± {deviation:.2f}" if pd.notna(deviation) else ""
+    return text + (f" [{low:.1f}, {high:.1f}]" if pd.notna(low) else "")
 
 
 def format_table(table: pd.DataFrame) -> str:
     """A table as text for a console, its blocks apart."""
     cells = compact(table)
     right = {*FIGURES, *TO_BASE, *OF_ICFS, "images", "seeds", "lam", "gamma"}
-    width = {name: max([len(name), *cells[name].str.len()]) for name in cells}
+    names = cells.columns.tolist()
+    width = {name: max([len(name), *cells[name].str.len()]) for name in names}
 
     def line(row: Sequence[str]) -> str:
         padded = (
             cell.rjust(width[name]) if name in right else cell.ljust(width[name])
-            for name, cell in zip(cells, row, strict=True)
+            for name, cell in zip(names, row, strict=True)
         )
         return "  ".join(padded).rstrip()
 
-    lines = [line(list(cells))]
+    lines = [line(names)]
     for _, block in cells.groupby(["source", "protocol"], sort=False):
         lines += ["", *(line(row) for row in block.itertuples(index=False))]
     if (table["protocol"] == "none").any():

@@ -106,5 +106,5 @@ def in_order(table: pd.DataFrame, rows: Sequence[int]) -> pd.DataFrame:
     """The table by protocol, then by these places of its rows."""
     protocol = table["protocol"].map([*PROTOCOLS, "none"].index)
     order = pd.DataFrame({"protocol": protocol, "row": rows}, table.index)
-    order = order.sort_values(["protocol", "row"], kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    order = order.sort_values(["protocol", "row"], kind="stable")
+    return table.loc[order.index].reset_index(drop=True)

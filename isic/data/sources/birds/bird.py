@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from isic.data.sources.birds.canvas import coverage, mix, noise, relief, shade, step, turn
 from isic.data.sources.birds.looks import Look, plumage_colours
@@ -23,7 +24,7 @@ class Layer:
         self.colour = np.zeros((*shape, 3), np.float32)
         self.cover = np.zeros(shape, np.float32)
 
-    def paint(self, cover: np.ndarray, over, bulge: float = 0.0) -> None:
+    def paint(self, cover: np.ndarray, over: ArrayLike, bulge: float = 0.0) -> None:
         """Paint colours `over` where `cover` is; `bulge` in units of the trunk rounds the shape."""
         over = np.broadcast_to(np.asarray(over, np.float32), self.colour.shape)
         if bulge:
@@ -32,7 +33,7 @@ class Layer:
         self.colour = mix(self.colour, over, cover)
         self.cover = self.cover + (1 - self.cover) * cover
 
-    def mark(self, colour, alpha: np.ndarray) -> None:
+    def mark(self, colour: ArrayLike, alpha: np.ndarray) -> None:
         """Tint what is painted already."""
         self.colour = mix(self.colour, colour, alpha)
 

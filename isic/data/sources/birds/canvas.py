@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -37,7 +38,12 @@ def turn(points: np.ndarray, degrees: float) -> np.ndarray:
     return points @ (matrix.astype(np.float32) if points.dtype == np.float32 else matrix)
 
 
-def coverage(shape: tuple[int, int], polygons=(), discs=(), lines=()) -> np.ndarray:
+def coverage(
+    shape: tuple[int, int],
+    polygons: Iterable[np.ndarray] = (),
+    discs: Iterable[Sequence[float]] = (),
+    lines: Iterable[tuple[np.ndarray, float]] = (),
+) -> np.ndarray:
     """Antialiased coverage in 0..1, float32 (h, w), of shapes in pixels.
 
     `polygons` are (n, 2); `discs` are rows x, y, radius; `lines` are (points (n, 2), width).
@@ -56,7 +62,7 @@ def coverage(shape: tuple[int, int], polygons=(), discs=(), lines=()) -> np.ndar
     return np.asarray(image.reduce(s), dtype=np.float32) / 255
 
 
-def mix(under: np.ndarray, over, alpha: np.ndarray) -> np.ndarray:
+def mix(under: np.ndarray, over: ArrayLike, alpha: np.ndarray) -> np.ndarray:
     """Blend colours `over` onto `under` (h, w, 3) with weights `alpha` (h, w)."""
     return under + (np.asarray(over, dtype=np.float32) - under) * alpha[..., None]
 

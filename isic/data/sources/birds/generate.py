@@ -26,6 +26,7 @@ from isic.storage.files import folder_beside
 
 SPLITS = ("train", "test")
 COLUMNS = ("split", "class", "file", "width", "height", "xmin", "ymin", "xmax", "ymax")
+Row = tuple[str, str, str, int, int, int, int, int, int]
 IMAGES_PER_PROCESS = 100
 """Fewer do not repay the start of another process."""
 
@@ -39,7 +40,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         part.rename(folder)
 
 
-def _write_image(folder: Path, size: int, seed: int, job: tuple[int, int, int, int]) -> tuple:
+def _write_image(folder: Path, size: int, seed: int, job: tuple[int, int, int, int]) -> Row:
     """Write image and mask number `job` = (split, genus, species, number); return its row."""
     split, g, s, number = job
     its = look(g, s)

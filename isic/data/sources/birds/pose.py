@@ -180,7 +180,7 @@ def draw_pose(rng: np.random.Generator, look: Look, width: int, height: int) -> 
     )
 
 
-def _feather(base, angle: float, length: float, width: float) -> np.ndarray:
+def _feather(base: np.ndarray, angle: float, length: float, width: float) -> np.ndarray:
     """A tail or flight feather that points to the left of `base`, raised by `angle`."""
     half = np.array([(0, 0.3), (0.6, 0.55), (0.92, 0.5), (1, 0.15)]) * (-length, width)
     return base + turn(np.concatenate([half, half[::-1] * (1, -1)]), -angle)

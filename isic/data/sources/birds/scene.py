@@ -41,7 +41,9 @@ LEAF = np.concatenate([_HALF_LEAF, _HALF_LEAF * (1, -1), [(-0.12, 0), (0.92, 0)]
 """Outline of the upper half, of the lower half, and the midrib of a leaf one unit long."""
 
 
-def draw_leaf(draw: ImageDraw.ImageDraw, at, length: float, angle: float, colour: Colour) -> None:
+def draw_leaf(
+    draw: ImageDraw.ImageDraw, at: np.ndarray, length: float, angle: float, colour: Colour
+) -> None:
     """A leaf from its stalk `at`: two halves of unlike light, and a midrib."""
     points = (at + turn(LEAF * length, angle)).tolist()
     upper, lower, rib = points[:LEAF_HALF], points[LEAF_HALF:-2], points[-2:]
