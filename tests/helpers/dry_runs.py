@@ -78,19 +78,13 @@ def dry_run(folder: Path, datasets: dict, targets: dict[str, Sequence[str]]) -> 
 
 
 VIEW = {"resize": 80, "crop": 65}
-
-
 NAMED = "ResNet18_Weights.IMAGENET1K_V1", "ResNet34_Weights.IMAGENET1K_V1"
-
-
 RECOGNIZER = {
     "backbone": "resnet50",
     "weights": "ResNet50_Weights.IMAGENET1K_V2",
     "resize": 96,
     "crop": 90,
 }
-
-
 DATASETS = {
     # Two seeds, nothing pretrained, and no value that a default or another section has.
     "own": {
@@ -154,16 +148,10 @@ DATASETS = {
         "recognizer": {**RECOGNIZER, "epochs": 0},
     },
 }
-
-
 TARGETS = {
     "own": ("all", "table1.csv", "table2.csv", "table3.csv", "table4.csv", "predictions/boxes.csv"),
     "named": ("table1.csv", "predictions/boxes.csv"),
     "given": ("table1.csv", "predictions/boxes.csv"),
 }
-
-
 BASE, ISIC = "lambda~0_seed~{}", "lambda~0.5_gamma~0.25_seed~{}"
-
-
 Find = Callable[[str, str], Command]
