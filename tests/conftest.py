@@ -1,14 +1,18 @@
 """What several rooms share: the command, a model that is applied, workflows that have run."""
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import commands
-import kills
+import psutil
 import pytest
 import torch
+import whole_runs
 from networks import CLASSES, CROP, SETTINGS, SMALL, fusion_network
-from workflows import TARGETS, TINY, Workflow
+from whole_runs import MAKE
+from workflows import Workflow
 
 from isic.networks.files import save_model, save_network
 
@@ -47,24 +51,50 @@ def model(networks: tuple[Path, Path]) -> Path:
     return path
 
 
+# Workflows that have run
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that look at a workflow are slow, and come last, in the order in which these run."""
+    for item in items:
+        if any(name in item.fixturenames for name in MAKE):
+            item.add_marker("slow")
+    items.sort(key=lambda item: [name in item.fixturenames for name in reversed(MAKE)])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Workflow]]:
+    """Starts those that tests will look at; gives one, by name, as soon as it has run."""
+    needed = {name for item in request.session.items for name in item.fixturenames}
+    folder = tmp_path_factory.mktemp("runs")
+    command = [sys.executable, whole_runs.__file__, folder, *(n for n in MAKE if n in needed)]
+    done: list[str] = []
+
+    def get(name: str) -> Workflow:
+        while name not in done:
+            line = process.stdout.readline()
+            assert line, (folder / "log").read_text(encoding="utf-8")
+            done.append(line.strip())
+        return Workflow(folder / name)
+
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    yield get
+    for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+        one.kill()  # where the tests end before
+    process.wait()
+
+
 @pytest.fixture(scope="session")
-def workflow(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def workflow(made: Callable[[str], Workflow]) -> Workflow:
     """A workflow that has run from images to table, on one core."""
-    workflow = Workflow(tmp_path_factory.mktemp("isic"))
-    done = workflow.run(*TARGETS, "--cores", "1")
-    assert done.returncode == 0, done.stdout
-    workflow.made = kills.files(workflow.folder / "results")
-    return workflow
+    return made("workflow")
 
 
 @pytest.fixture(scope="session")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def everything(made: Callable[[str], Workflow]) -> Workflow:
     """A workflow that has made all there is of the data set birds, and was killed on the way."""
-    run = Workflow(tmp_path_factory.mktemp("report"))
-    run.configure("tiny.yaml", {"birds": TINY | {"tables": {"lam": [0, 1.0], "gamma": [0.3]}}})
-    run.configure("changes.yaml", {})
-    settings = [str(run.folder / name) for name in ("tiny.yaml", "changes.yaml")]
-    arguments = ["results/birds/all", "--cores", "2", "--configfile", *settings]
-    done = kills.broken_run(lambda: kills.start(run.folder, arguments, run.folder), 3, 15)
-    assert done.total() == 3
-    return run
+    return made("everything")

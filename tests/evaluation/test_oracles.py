@@ -79,8 +79,6 @@ def oracle(
 
 
 SMALL, LARGE = (24, 24, 32, 32), (12, 12, 48, 48)
-
-
 BOTH = boxes_of((0, *SMALL), (1, *LARGE))
 
 

@@ -17,11 +17,7 @@ from isic.evaluation.protocols import Truth, hits, in_protocol
 from isic.evaluation.trivial import TRIVIAL, score_trivial, trivial_boxes
 
 HERE = Path(__file__).parent
-
-
 SHARED = HERE.parents[2] / "shared" / "data"
-
-
 CONFORMANCE = pd.read_csv(HERE / "conformance.csv")
 
 

@@ -11,8 +11,6 @@ SETTINGS = {
     "weight_decay": 1e-4,
     "precision": "float32",
 }
-
-
 COLOURS = np.array([[230, 40, 40], [40, 230, 40], [40, 40, 230]], np.uint8)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import kills
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,8 @@ TINY = {
     "segmenter": {**NETWORK, "batch_size": 4},
 }
 ARM = "lambda~1.0_gamma~0.3_seed~0"
+# Two networks at a time: with such small ones most of a job's time is one thread's, its start.
+SIDE_BY_SIDE = ("--cores", "8", "--resources", "gpu=2")
 
 
 class Workflow:
@@ -47,11 +50,17 @@ class Workflow:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.made: set[Path] = set()  # below results, before any test added to it
+        self.made = kills.files(folder / "results")  # before any test adds to it
+
+    @classmethod
+    def copied(cls, folder: Path) -> Workflow:
+        """A new one, that has not run."""
         for name in PARTS:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, folder / name)
-        self.configure("tiny.yaml", {"birds": TINY})
+        new = cls(folder)
+        new.configure("tiny.yaml", {"birds": TINY})
+        return new
 
     def configure(self, name: str, datasets: dict) -> None:
         text = yaml.safe_dump({"datasets": datasets})
@@ -60,7 +69,7 @@ class Workflow:
     def run(self, *arguments: str, changes: dict | None = None) -> subprocess.CompletedProcess[str]:
         """Run snakemake; `changes` is merged into the settings of the data sets."""
         self.configure("changes.yaml", changes or {})
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        command = [sys.executable, "-m", "snakemake", *SIDE_BY_SIDE, *arguments]
         return self.shell([*command, "--configfile", "tiny.yaml", "changes.yaml"])
 
     def shell(self, command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -19,11 +19,7 @@ from isic.localization.objects import find_objects
 WSOL_MAP = np.array(
     [[0, 0, 0, 0, 0], [0, 0.4, 0.4, 0.4, 0.6], [0, 0.4, 1, 0.8, 0.6], [0, 0.4, 0.4, 0.4, 0.6]]
 )
-
-
 corner = st.integers(0, 30)
-
-
 box = st.tuples(corner, corner, corner, corner).map(
     lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
 )

@@ -17,11 +17,7 @@ from isic.training.devices import pick_device
 from isic.training.inference import infer
 
 BILINEAR = Image.Resampling.BILINEAR
-
-
 IMAGES = pictures(34, 64)  # two batches
-
-
 LABELS = np.arange(34) % 3
 
 

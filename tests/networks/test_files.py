@@ -13,8 +13,6 @@ from isic.networks.files import load_network, save_network
 from isic.networks.fusion import FusionNetwork, PlainNetwork, logits
 
 SHAPE = {"kind": "fusion", "backbone": SMALL, "channels": 8, "outputs": 3}
-
-
 METADATA = {"settings": '{"lam": 1.0}', "versions": "{}", "inputs": "{}"}
 
 

@@ -21,8 +21,6 @@ SETTINGS = {
     "weight_decay": 0.1,
     "precision": "float32",
 }
-
-
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
 
 

@@ -16,7 +16,7 @@ from workflows import Workflow
 def test_the_same_files_after_kills_and_on_another_number_of_cores(
     workflow: Workflow, everything: Workflow
 ):
-    """One ran on one core, unbroken; the other on two, killed in each of three ways."""
+    """One ran on one core, unbroken; the other on more, killed in each of three ways."""
     results, others = workflow.folder / "results", everything.folder / "results"
     assert len(workflow.made) > 50
     assert workflow.made <= kills.files(others)  # which has more tables and figures

@@ -1,0 +1,18 @@
+"""A dry run that several files read."""
+
+from __future__ import annotations
+
+import pytest
+from dry_runs import DATASETS, TARGETS, Command, Find, dry_run
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Find:
+    """Gives the command of a stage in which a file below results stands."""
+    commands = dry_run(tmp_path_factory.mktemp("dry"), DATASETS, TARGETS)
+
+    def find(stage: str, path: str) -> Command:
+        (found,) = (c for c in commands if c.stage == stage and f"results/{path}" in c.words)
+        return found
+
+    return find
