@@ -1,4 +1,4 @@
-# Pseudo-masks: the training images' NMF maps, cut into object, background and neither (3.5).
+# Pseudo-masks: the training images' NMF maps by two thresholds: object, background, neither (3.5).
 
 
 rule masks:

@@ -200,7 +200,7 @@ def settings_file(found: Survey, name: str, gpu: bool, backbone: str, weights: s
         sections["images"].append(("unreadable", "skip", skip))
     lines = [
         f"# Settings for {name}: {count} classes, {train} training images; by `isic init`.",
-        "# config.yaml explains these and all other settings. Write here which are to differ:",
+        "# docs/settings.md explains these and all other settings. Write here which are to differ:",
         "# thresholds of masks and boxes, λ and γ of the loss, learning rates, several GPUs.",
         "datasets:",
         f"  {_scalar(name)}:",
