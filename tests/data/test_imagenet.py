@@ -1,5 +1,6 @@
 """ImageNet in its usual layouts."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,16 @@ def test_bad_input(root: Path, spoil: Callable[[Path], object], message: str | N
         (root / "LOC_val_solution.csv").unlink()
         message = r"x\.xml: is no annotation"
     with pytest.raises(InputError, match=message):
+        index_imagenet(root)
+
+
+@pytest.mark.parametrize("lacking", ["name", "bndbox/ymax"])
+def test_an_annotation_says_what_it_lacks(root: Path, lacking: str) -> None:
+    xml(root / "val")
+    path = next((root / "val").glob("*.xml"))
+    tag = lacking.rpartition("/")[2]
+    path.write_text(re.sub(f"<{tag}>.*?</{tag}>", "", path.read_text(), count=1))
+    with pytest.raises(InputError, match=rf"{path.name}: is no annotation .*\(no {lacking}\)"):
         index_imagenet(root)
 
 

@@ -1,15 +1,17 @@
 """The files that networks are kept in, and what a network begins with."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from networks import SMALL, fusion_network, plain_network
 from torchvision import models
 
 from isic.errors import InputError
-from isic.networks.files import load_network, save_network
+from isic.networks.files import load_model, load_network, save_network
 from isic.networks.fusion import FusionNetwork, PlainNetwork, logits
 
 SHAPE = {"kind": "fusion", "backbone": SMALL, "channels": 8, "outputs": 3}
@@ -74,6 +76,16 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
         path.write_bytes(whole)
     load_network(path)
+
+
+def test_a_model_with_a_plain_segmenter_is_refused(tmp_path: Path) -> None:
+    shape = {"kind": "plain", "backbone": SMALL, "outputs": 1}
+    header = {"networks": {"segmenter": shape}, "settings": {}, "classes": []}
+    state = {f"segmenter.{k}": v for k, v in plain_network(outputs=1).state_dict().items()}
+    metadata = {"isic": json.dumps({"model": header})}
+    safetensors.torch.save_file(state, tmp_path / "model.safetensors", metadata)
+    with pytest.raises(InputError, match=r"\(its segmenter is a plain network\)"):
+        load_model(tmp_path / "model.safetensors")
 
 
 def test_a_plain_network_adopts_its_weights_own_classes(tmp_path: Path) -> None:
