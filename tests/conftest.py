@@ -16,6 +16,10 @@ from workflows import Workflow
 
 from isic.networks.files import save_model, save_network
 
+# The networks are tiny, and threads that wait for one another for the most part do just that; the
+# other core is for the processes that are started, and for whole runs.
+torch.set_num_threads(1)
+
 
 @pytest.fixture
 def isic(capsys: pytest.CaptureFixture[str]) -> Callable[..., commands.Run]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 from pathlib import Path, PurePath
 
 import h5py
@@ -13,7 +12,6 @@ import pandas as pd
 import pytest
 from workflows import ARM
 
-from isic.cli import main
 from isic.errors import InputError
 from isic.evaluation.report import (
     beaten,
@@ -250,16 +248,10 @@ def test_a_folder_without_an_index_is_named(tmp_path: Path):
         summarize(tmp_path, {})
 
 
-def test_settings_that_are_no_json_are_refused(folder: Path, capsys, monkeypatch):
+def test_settings_that_are_no_json_are_refused(folder: Path, isic):
     page = folder / "summary.html"
-    command = ["isic", "summary", str(folder), str(page), "--settings"]
-    monkeypatch.setattr(sys, "argv", [*command, "seeds: [0]"])
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().err.startswith("isic: --settings: no JSON")
+    command = ("summary", folder, page, "--settings")
+    assert isic(*command, "seeds: [0]").only_line.startswith("isic: --settings: no JSON")
     assert not page.exists()
-    monkeypatch.setattr(sys, "argv", [*command, '{"seeds": [0]}'])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 0
+    assert isic(*command, '{"seeds": [0]}').status == 0
     assert "seeds: [0]" in page.read_text(encoding="utf-8")

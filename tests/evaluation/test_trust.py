@@ -1,6 +1,5 @@
 """How far to trust: pseudo-masks, directions, and what the confidence is worth."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from isic import InputError
-from isic.cli import main
 from isic.evaluation.figures.drawing import save
 from isic.evaluation.figures.risk_coverage import FEWEST
 from isic.evaluation.figures.risk_coverage import risk_coverage as draw
@@ -214,7 +212,10 @@ def test_the_figure_begins_where_there_are_images_enough(tmp_path: Path) -> None
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_the_command_writes_a_table_and_a_figure(tmp_path: Path, monkeypatch, capsys) -> None:
+COMMAND = "figure risk-coverage index.csv truth.csv boxes.csv out.csv out.png"
+
+
+def test_the_command_writes_a_table_and_a_figure(tmp_path: Path, monkeypatch, isic) -> None:
     index, truth, found = tables()
     index = pd.concat([index, index.assign(image_id=index["image_id"] + "2", split="test")])
     truth = pd.concat([truth, truth.assign(image_id=truth["image_id"] + "2")])
@@ -222,12 +223,9 @@ def test_the_command_writes_a_table_and_a_figure(tmp_path: Path, monkeypatch, ca
         table.to_csv(tmp_path / f"{name}.csv", index=False)
     found.rename(columns={"c": "confidence"}).to_csv(tmp_path / "boxes.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    words = "isic risk-coverage index.csv truth.csv boxes.csv out.csv out.png"
-    monkeypatch.setattr(sys, "argv", words.split())
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code in (0, None)
-    _, *lines = capsys.readouterr().out.splitlines()
+    done = isic(*COMMAND.split())
+    assert done.status == 0
+    _, *lines = done.output
     assert lines[0] == (
         "train: 50.0% of 4 images hit; 50.0% of the more confident half, 50.0% of the rest"
     )
@@ -246,7 +244,7 @@ def test_the_command_writes_a_table_and_a_figure(tmp_path: Path, monkeypatch, ca
     [("truth", "no image has a true box"), ("boxes", "boxes.csv"), ("confidence", "confidence")],
 )
 def test_what_cannot_be_scored_is_one_line(
-    missing: str, message: str, tmp_path: Path, monkeypatch, capsys
+    missing: str, message: str, tmp_path: Path, monkeypatch, isic
 ) -> None:
     index, truth, found = tables()
     monkeypatch.chdir(tmp_path)
@@ -255,13 +253,8 @@ def test_what_cannot_be_scored_is_one_line(
     if missing != "boxes":  # of `isic boxes` they have a score
         score = "score" if missing == "confidence" else "confidence"
         write_csv(found.rename(columns={"c": score}), "boxes.csv")
-    words = "isic risk-coverage index.csv truth.csv boxes.csv out.csv out.png"
-    monkeypatch.setattr(sys, "argv", words.split())
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("isic: ")
-    assert message in line
+    done = isic(*COMMAND.split())
+    assert done.status == 1
+    assert message in done.only_line
     assert not Path("out.csv").exists()
     assert not Path("out.png").exists()

@@ -19,6 +19,14 @@ class Run(NamedTuple):
         lines = [line.rpartition("\r")[2] for line in self.error]
         return [line for line in lines if line.startswith("isic:")]
 
+    @property
+    def only_line(self) -> str:
+        """The one line of an error, which nothing else stands beside but progress bars."""
+        lines = [part for line in self.error for part in line.split("\r")]
+        (line,) = (line for line in lines if line.strip() and "/s]" not in line)
+        assert line.startswith("isic: "), line
+        return line
+
 
 def status(*words: object) -> int:
     """The exit status of `isic WORDS`; what it prints is printed."""

@@ -1,84 +1,24 @@
-"""Contact sheets of pseudo-masks, opened in a real browser."""
+"""Contact sheets of pseudo-masks: which images they show, what they warn of."""
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from networks import pictures
-from PIL import Image
+from masked import CLASSES, EACH, SIDE, THRESHOLDS, made
 
 from isic import InputError
-from isic.data.image import read
-from isic.data.pack import join_shards, pack, pack_shard
-from isic.method.masks import write_masks
-from isic.method.nmf import class_direction
+from isic.data.pack import join_shards, pack_shard
 from isic.product.check import _kinds, check_page, heated, masked
 from isic.storage.hdf5 import new_hdf5
-
-CLASSES = ["cat", '<b>"x" & ü', "dead", "odd"]
-EACH, SIDE, ARM = 12, 64, "lambda~1.0_gamma~0.3_seed~0"
-THRESHOLDS = "one image at several thresholds"
-N = 8  # channels
-
-
-def features(rng: np.random.Generator, kind: str) -> np.ndarray:
-    """(9, 9, N) float16: a blob in some channels; nothing where the class is dead."""
-    y, x = np.mgrid[:9, :9]
-    cy, cx, width = rng.uniform(3, 6), rng.uniform(3, 6), rng.uniform(1, 3)
-    blob = np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / width**2)[..., None]
-    channels = np.zeros(N)
-    channels[slice(6, 8) if kind == "odd" else slice(0, 6)] = 1
-    return (0 * blob * channels if kind == "dead" else blob * channels + 1e-3).astype(np.float16)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return made(tmp_path, dict.fromkeys(CLASSES, EACH))
-
-
-def made(folder: Path, counts: Mapping[str, int]) -> Path:
-    """A run up to its masks, in two shards of classes, as the workflow leaves it."""
-    root, results = folder / "source", folder / "results/set"
-    rng = np.random.default_rng(0)
-    rows = []
-    names = [(name, i) for name, count in counts.items() for i in range(count)]
-    for image, (name, i) in zip(pictures(len(names), SIDE), names, strict=True):
-        folder = root / name.replace("/", "")
-        folder.mkdir(parents=True, exist_ok=True)
-        size = (SIDE, SIDE // 2) if i % 2 else (SIDE, SIDE)
-        Image.fromarray(image).resize(size).save(folder / f"{i}.png")
-        rows.append((f"{name}/{i}.png", "train", name, *size))
-    index = pd.DataFrame(rows, columns=["image_id", "split", "class", "width", "height"])
-    index["digest"] = [read(root / image_id)[1] for image_id in index["image_id"]]
-    (results / ARM).mkdir(parents=True)
-    index.to_csv(results / "index.csv", index=False)
-    pack(index, root, results / f"images~{SIDE}.h5", SIDE)
-    for shard in (0, 1):
-        part = index[index["class"].isin(list(counts)[2 * shard : 2 * shard + 2])]
-        labels = part["class"].map(list(counts).index).to_numpy()
-        paths = [results / ARM / kind / f"{shard}.h5" for kind in ("features", "directions")]
-        with new_hdf5(paths[0], {}) as file, new_hdf5(paths[1], {"compress": 1.0}) as found:
-            file["image_id"] = part["image_id"].to_numpy(object)
-            file["label"] = labels
-            file["features"] = np.stack([features(rng, name) for name in part["class"]])
-            numbers = np.unique(labels)
-            found["label"] = numbers
-            found["direction"] = np.stack(
-                [
-                    class_direction(file["features"], np.flatnonzero(labels == c), "gram", 1.0)
-                    for c in numbers
-                ]
-            )
-            thresholds = {"foreground": 1.5, "background": 1.0}
-            attributes = {"settings": '{"foreground": 1.5, "background": 1.0}'}
-            masks = results / ARM / "masks" / f"{shard}.h5"
-            write_masks(masks, file, found, SIDE, attributes, **thresholds)
-    return results / ARM
 
 
 def test_each_class_has_its_sheet_and_its_warnings(run: Path) -> None:
@@ -223,7 +163,7 @@ def test_the_command_writes_the_page_and_prints_the_warnings(run: Path, tmp_path
     assert warnings == [f"warning: {text}" for text in expected]
     assert written.startswith(f"written: {run / 'check.html'}, ")
     assert (run / "check.html").read_text(encoding="utf-8") == page
-    assert isic("check", run, tmp_path / "new/page.html").status == 0
+    assert isic("check", run, "--output", tmp_path / "new/page.html").status == 0
     assert (tmp_path / "new/page.html").stat().st_size > len(page)
 
 
@@ -233,95 +173,3 @@ def test_the_command_refuses_in_one_line(run: Path, isic) -> None:
     (line,) = done.error
     assert line.startswith(f"isic: {run.parent}: has no masks")
     assert not (run.parent / "check.html").exists()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Debian's chromium")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ("background-networking", "component-update", "sync")
-    flags = ["--no-sandbox", "--disable-gpu", *(f"--disable-{name}" for name in quiet)]
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=flags)
-
-
-def test_the_page_in_a_browser(run: Path, browser, tmp_path: Path) -> None:
-    path = tmp_path / "check.html"
-    path.write_text(check_page(run, 3)[0], encoding="utf-8")
-    page = browser.new_page(viewport={"width": 1200, "height": 800})
-    said, asked = [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("requestfailed", lambda request: said.append(request.url))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
-    sizes = page.eval_on_selector_all(
-        "img", "all => all.map(i => [i.complete, i.naturalWidth, i.naturalHeight, i.width])"
-    )
-    assert len(sizes) == len(CLASSES) * (9 + 6)
-    assert all(complete and 0 < width == shown for complete, width, _, shown in sizes)
-    assert {height for _, _, height, _ in sizes} == {84, 168}  # each in its own aspect
-    names = page.locator("#classes tbody td:first-child").all_inner_texts()
-    assert names == CLASSES
-    assert page.locator("#classes tbody tr").count() == len(CLASSES)
-    assert page.locator("b").count() == 0  # the name with a tag in it is text
-    assert page.locator("section h2").all_inner_texts() == names
-    texts = page.locator("body > ul.warnings li").all_inner_texts()
-    assert len(texts) == 3
-    assert page.locator("tr.flagged").count() == 2
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.locator("#classes a").nth(3).click()
-    assert page.evaluate("window.scrollY") > 0
-    assert page.locator("section").nth(3).locator("ul.warnings").is_visible()
-    used = page.locator("figure.used img").first
-    assert used.evaluate("i => getComputedStyle(i).outlineStyle") == "solid"
-    page.screenshot(path=tmp_path / "check.png")
-    page.close()
-
-
-def test_links_lead_to_the_classes(run: Path, browser, tmp_path: Path) -> None:
-    (tmp_path / "check.html").write_text(check_page(run, 3)[0], encoding="utf-8")
-    page = browser.new_page(viewport={"width": 1200, "height": 400})
-    page.goto((tmp_path / "check.html").as_uri())
-    for number, name in enumerate(CLASSES):
-        page.evaluate("window.scrollTo(0, 0)")
-        page.locator("#classes a").nth(number).click()
-        section = page.locator("section").nth(number)
-        assert section.locator("h2").inner_text() == name
-        assert section.evaluate("s => Math.abs(s.getBoundingClientRect().top)") < 50
-    page.close()
-
-
-def test_warnings_and_the_threshold_in_use_are_seen(run: Path, browser, tmp_path: Path) -> None:
-    html, warnings = check_page(run, 3)
-    (tmp_path / "check.html").write_text(html, encoding="utf-8")
-    page = browser.new_page(viewport={"width": 1200, "height": 800})
-    page.goto((tmp_path / "check.html").as_uri())
-    shown = page.locator("body > ul.warnings li")
-    assert shown.all_inner_texts() == warnings
-    assert all(item.is_visible() for item in shown.all())
-    for number, name in enumerate(CLASSES):
-        section = page.locator("section").nth(number)
-        own = [text.removeprefix(f"class {name}: ") for text in warnings if f" {name}: " in text]
-        assert section.locator("ul.warnings li").all_inner_texts() == own
-        flagged = page.locator("#classes tbody tr").nth(number).get_attribute("class")
-        assert (flagged == "flagged") == bool(own)
-        used = section.locator("figure.used")
-        assert used.count() == 1
-        assert "above 1.50 (in use)" in used.inner_text()
-        widths = section.locator("img").evaluate_all(
-            "all => all.map(i => [getComputedStyle(i).outlineStyle, i.closest('.used') !== null])"
-        )
-        assert all((style == "solid") == inside for style, inside in widths)
-    assert not page.get_by_text("feature maps are gone").count()
-    shutil.rmtree(run / "features")
-    (tmp_path / "check.html").write_text(check_page(run, 3)[0], encoding="utf-8")
-    page.reload()
-    assert page.get_by_text("feature maps are gone").is_visible()
-    assert page.locator("figure.used").count() == 0
-    page.close()

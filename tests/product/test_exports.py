@@ -4,34 +4,28 @@ import contextlib
 import csv
 import io
 import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import onnx
-import onnxruntime
 import pandas as pd
 import pytest
 import supervision
-import torch
 import xmlschema
 import yaml
-from networks import CROP, SETTINGS, fusion_network
 from PIL import Image
 from pycocotools.coco import COCO
 
 from isic import InputError
-from isic.cli import main
-from isic.networks.files import Model
 from isic.product.exports import coco, voc, write_coco, write_voc, write_yolo
-from isic.product.onnx import Sigmoid, difference, export_onnx
 from isic.product.predict import save_mask
 from isic.product.predictions import BOX_COLUMNS, IMAGE_COLUMNS, Predictions, read_predictions
 from isic.storage.files import write_json
 from isic.storage.tables import write_csv
 
+VOC = Path(__file__).with_name("voc.xsd")
 CLASSES = ["NA", "007", "a <b> & \"c\" 'd'", "Vögel, große"]
+
+
 # Image, size, class, boxes (x0, y0, x1, y1), the last of them with a mask of its own shape.
 IMAGES = {
     "a.jpg": ((60, 40), 0, [(5.25, 3.5, 30.75, 20.0), (40.0, 25.0, 60.0, 40.0)]),
@@ -168,41 +162,9 @@ def test_yolo_knows_the_splits(tmp_path: Path) -> None:
     assert (tmp_path / "yolo/labels/test/x/a.txt").is_file()
 
 
-# As the development kit of VOC 2012 describes an annotation.
-VOC = """<?xml version="1.0"?>
-<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
-  <xs:simpleType name="flag"><xs:restriction base="xs:integer">
-    <xs:enumeration value="0"/><xs:enumeration value="1"/></xs:restriction></xs:simpleType>
-  <xs:element name="annotation"><xs:complexType><xs:sequence>
-    <xs:element name="folder" type="xs:string"/>
-    <xs:element name="filename" type="xs:string"/>
-    <xs:element name="source"><xs:complexType><xs:sequence>
-      <xs:element name="database" type="xs:string"/></xs:sequence></xs:complexType></xs:element>
-    <xs:element name="size"><xs:complexType><xs:sequence>
-      <xs:element name="width" type="xs:positiveInteger"/>
-      <xs:element name="height" type="xs:positiveInteger"/>
-      <xs:element name="depth" type="xs:positiveInteger"/>
-    </xs:sequence></xs:complexType></xs:element>
-    <xs:element name="segmented" type="flag"/>
-    <xs:element name="object" minOccurs="0" maxOccurs="unbounded"><xs:complexType><xs:sequence>
-      <xs:element name="name" type="xs:string"/>
-      <xs:element name="pose" type="xs:string"/>
-      <xs:element name="truncated" type="flag"/>
-      <xs:element name="difficult" type="flag"/>
-      <xs:element name="bndbox"><xs:complexType><xs:sequence>
-        <xs:element name="xmin" type="xs:positiveInteger"/>
-        <xs:element name="ymin" type="xs:positiveInteger"/>
-        <xs:element name="xmax" type="xs:positiveInteger"/>
-        <xs:element name="ymax" type="xs:positiveInteger"/>
-      </xs:sequence></xs:complexType></xs:element>
-    </xs:sequence></xs:complexType></xs:element>
-  </xs:sequence></xs:complexType></xs:element>
-</xs:schema>"""
-
-
 def test_voc_keeps_its_schema(predictions: Predictions, tmp_path: Path) -> None:
     write_voc(predictions, tmp_path / "voc")
-    schema = xmlschema.XMLSchema(VOC)
+    schema = xmlschema.XMLSchema(str(VOC))
     for image, boxes in predictions.by_image():
         path = tmp_path / "voc/Annotations" / Path(image.image_id).with_suffix(".xml")
         record = schema.to_dict(str(path))
@@ -272,7 +234,7 @@ def test_coco_does_not_take_the_place_of_a_folder(predictions: Predictions, tmp_
 def test_names_that_xml_cannot_hold(tmp_path: Path) -> None:
     found = read_predictions(make(tmp_path, classes=["a\x0bb", "\x1b", "c", "d"]))
     text = voc(*next(found.by_image()))
-    assert xmlschema.XMLSchema(VOC).to_dict(text)["object"][0]["name"] == "a?b"
+    assert xmlschema.XMLSchema(str(VOC)).to_dict(text)["object"][0]["name"] == "a?b"
 
 
 @pytest.mark.parametrize(
@@ -315,98 +277,18 @@ def test_masks_that_are_missing_are_named(predictions: Predictions, tmp_path: Pa
     assert not (tmp_path / "coco.json").exists()
 
 
-def run(monkeypatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["isic", "export", *map(str, words)])
-    try:
-        main()
-    except SystemExit as stopped:
-        return stopped.code or 0
-    return 0
-
-
-def test_the_command(tmp_path: Path, model: Path, monkeypatch, capsys) -> None:
+def test_the_command(tmp_path: Path, model: Path, isic) -> None:
     folder = make(tmp_path)
     for kind, name in (("coco", "a.json"), ("voc", "voc"), ("yolo", "yolo")):
-        assert run(monkeypatch, kind, folder, tmp_path / name) == 0
-        assert f"written: {tmp_path / name}, 4 images, 4 objects" in capsys.readouterr().out
+        done = isic("export", kind, folder, tmp_path / name)
+        assert done.status == 0
+        assert f"written: {tmp_path / name}, 4 images, 4 objects" in "\n".join(done.output)
         assert (tmp_path / name).exists()
     for words, message in (
-        (("foo", folder, "x"), "foo: is no format of isic export"),
         (("coco", model, "x"), str(model)),
         (("coco", tmp_path, "x"), "no predictions.json in it"),
         (("onnx", folder, "x"), str(folder)),
     ):
-        assert run(monkeypatch, *words) == 1
-        lines = capsys.readouterr().err.splitlines()
-        assert len(lines) == 1
-        assert message in lines[0]
-
-
-@pytest.fixture(scope="module")
-def segmenter() -> Model:
-    """Not the shared one, whose sigmoid is so steep that it shows float32's last digits."""
-    network = fusion_network(outputs=1)
-    with torch.no_grad():
-        network.head.weight.mul_(0.2)  # of 8 channels, a head starts four times as large as of 128
-    return Model(network, None, SETTINGS, [], {})
-
-
-@pytest.fixture(scope="module")
-def exported(segmenter: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("onnx") / "segmenter.onnx"
-    assert export_onnx(segmenter, path) < 1e-4
-    return path
-
-
-@pytest.mark.parametrize("shape", [(1, CROP, CROP), (3, CROP, CROP), (2, 97, 129), (5, 64, 40)])
-def test_onnx_runtime_gives_what_torch_gives(
-    shape: tuple[int, int, int], exported: Path, segmenter: Model
-) -> None:
-    n, height, width = shape
-    images = np.random.default_rng(0).random((n, 3, height, width), np.float32)
-    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
-    (maps,) = session.run(None, {"images": images})
-    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-    with torch.inference_mode():
-        x = (torch.from_numpy(images) - mean) / std
-        expected = segmenter.segmenter(x)[1].sigmoid()[:, 0].numpy()
-    assert maps.shape == expected.shape
-    assert np.abs(maps - expected).max() < 1e-4
-    assert maps.std() > 0.01
-
-
-def test_the_onnx_file_tells_what_it_wants(exported: Path) -> None:
-    proto = onnx.load(exported)
-    onnx.checker.check_model(proto, full_check=True)
-    (images,), (maps,) = proto.graph.input, proto.graph.output
-    assert (images.name, maps.name) == ("images", "maps")
-    sizes = images.type.tensor_type.shape.dim
-    assert [bool(size.dim_param) for size in sizes] == [True, False, True, True]
-    facts = {item.key: item.value for item in proto.metadata_props}
-    assert facts["side"] == str(CROP)
-    assert facts["threshold"] == str(SETTINGS["threshold"])
-
-
-def test_another_network_is_told_from_the_exported_one(exported: Path, segmenter: Model) -> None:
-    assert difference(exported, Sigmoid(segmenter.segmenter).eval(), CROP) < 1e-4
-    other = fusion_network(outputs=1, seed=1)
-    assert difference(exported, Sigmoid(other).eval(), CROP) > 1e-2
-
-
-def test_an_export_that_differs_is_not_kept(exported: Path, tmp_path: Path, monkeypatch) -> None:
-    proto = onnx.load(exported)
-    del proto.metadata_props[:]
-    program = SimpleNamespace(save=lambda path: onnx.save(proto, path))
-    monkeypatch.setattr("torch.onnx.export", lambda *_, **__: program)
-    other = Model(fusion_network(outputs=1, seed=1), None, SETTINGS, [], {})
-    with pytest.raises(InputError, match=r"x\.onnx: ONNX Runtime differs from torch by"):
-        export_onnx(other, tmp_path / "x.onnx")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_onnx_that_is_not_installed_is_named(segmenter: Model, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(InputError, match="the export needs onnxruntime: pip install onnx"):
-        export_onnx(segmenter, tmp_path / "x.onnx")
-    assert list(tmp_path.iterdir()) == []
+        done = isic("export", *words)
+        assert done.status == 1
+        assert message in done.only_line

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import h5py
 import pytest
+from networks import pictures
+from PIL import Image
 from workflows import ARM, Workflow
 
-from isic.cli import main
 from isic.errors import InputError
 from isic.provenance.digests import code_digest
 from isic.provenance.records import record_path
@@ -38,16 +38,9 @@ def test_every_artifact_of_a_run_tells_how_it_was_made(
         assert "CHANGED" not in "\n".join(report(path)), path
 
 
-def test_what_is_shown(
-    workflow: Workflow, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_what_is_shown(workflow: Workflow, monkeypatch: pytest.MonkeyPatch, isic):
     monkeypatch.chdir(workflow.folder)
-    monkeypatch.setattr(
-        sys, "argv", ["isic", "show", f"results/birds/{ARM}/classifier.safetensors"]
-    )
-    with pytest.raises(SystemExit):
-        main()
-    said = capsys.readouterr().out
+    said = "\n".join(isic("show", f"results/birds/{ARM}/classifier.safetensors").output)
     assert f"results/birds/{ARM}/classifier.safetensors: classifier\n" in said
     for line in ("lam: 1.0", "gamma: 0.3", "seed: 0", "backbone: resnet18", "(as here)"):
         assert line in said
@@ -55,18 +48,12 @@ def test_what_is_shown(
     assert str(workflow.folder) not in said
 
 
-def test_changes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_changes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isic):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["isic", "birds", "source", "--size", "64"])
     monkeypatch.setattr("isic.data.sources.birds.generate.generate", generate_two)
-    for arguments in (["birds", "source"], ["index", "source", "index.csv", "truth.csv"]):
-        monkeypatch.setattr(sys, "argv", ["isic", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert ended.value.code == 0
-    monkeypatch.setattr(sys, "argv", ["isic", "images", "index.csv", "source", "images.h5"])
-    with pytest.raises(SystemExit):
-        main()
+    for command in ("birds source", "index source index.csv truth.csv"):
+        assert isic(*command.split()).status == 0
+    assert isic("images", "index.csv", "source", "images.h5").status == 0
     assert "CHANGED" not in "\n".join(report(Path("images.h5")))
     with Path("index.csv").open("a") as file:
         file.write("\n")
@@ -83,9 +70,6 @@ def test_changes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def generate_two(folder: Path, **_: object) -> None:
-    from networks import pictures
-    from PIL import Image
-
     for name, image in zip("ab", pictures(2, 40), strict=True):
         (folder / name).mkdir(parents=True)
         Image.fromarray(image).save(folder / name / "1.png")

@@ -1,6 +1,7 @@
 """Artifacts: whole or not at all, the same bytes for the same content."""
 
-import hashlib
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -14,7 +15,6 @@ import pandas as pd
 import pytest
 
 from isic.errors import InputError
-from isic.provenance.records import fingerprint, provenance
 from isic.storage.files import atomic, write_json
 from isic.storage.hdf5 import new_hdf5, open_hdf5, strings
 from isic.storage.tables import write_csv
@@ -141,20 +141,36 @@ def test_json_is_written_whole(tmp_path: Path) -> None:
     assert names(tmp_path) == {"a.json"}
 
 
-def test_provenance(tmp_path: Path) -> None:
-    # Shards of different stages have the same names: none may hide another.
-    paths = [tmp_path / "features" / "0.h5", tmp_path / "directions" / "0.h5"]
-    for path in paths:
-        path.parent.mkdir()
-        path.write_text(path.parent.name)
-    found = provenance("masks", {"lam": 1.0, "backbone": "resnet18"}, paths)
-    assert json.loads(found["settings"]) == {"lam": 1.0, "backbone": "resnet18"}
-    assert json.loads(found["versions"]).keys() >= {"isic", "torch", "numpy"}
-    for path in paths:
-        assert fingerprint(path) in found["inputs"]
-    assert fingerprint(paths[0]) == hashlib.sha256(b"features").hexdigest()[:16]
-    assert found == provenance("masks", {"backbone": "resnet18", "lam": 1.0}, paths)
-    assert str(tmp_path) not in "".join(found.values())
-    assert all(isinstance(value, str) for value in found.values())
-    os.utime(paths[0], (0, 0))  # a date is no content
-    assert found == provenance("masks", {"lam": 1.0, "backbone": "resnet18"}, paths)
+def test_two_writers_never_share_a_temporary_file(tmp_path: Path):
+    """A second process writes and finishes while this one is half done."""
+    with new_hdf5(tmp_path / "a.h5", {}) as file:
+        file["x"] = np.arange(1000)
+        other = "from isic.storage.hdf5 import new_hdf5\nwith new_hdf5('a.h5', {}) as f: f['y'] = 1"
+        subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True)
+        with h5py.File(tmp_path / "a.h5") as found:
+            assert list(found) == ["y"]
+    with h5py.File(tmp_path / "a.h5") as found:
+        assert list(found) == ["x"]
+    assert os.listdir(tmp_path) == ["a.h5"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path):
+    write = (
+        "import os, signal; from isic.storage.files import atomic\n"
+        "with atomic('a.csv') as part:\n"
+        "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", write], cwd=tmp_path)
+    (left,) = tmp_path.iterdir()
+    assert left.name.endswith(".part")
+    pd.DataFrame({"a": [1]}).to_csv(tmp_path / "b.csv")
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from isic.storage.files import write_json; write_json(1, 'a.csv')",
+        ],
+        cwd=tmp_path,
+        check=True,
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv"}
