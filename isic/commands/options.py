@@ -51,12 +51,12 @@ class NamedPath(PathType):
         return name, Path(path[0])
 
 
-class Several(click.ParamType):
+class Several(click.ParamType[Any]):
     """Values of a setting that is a list, by commas."""
 
     name = "LIST"
 
-    def __init__(self, of: click.ParamType) -> None:
+    def __init__(self, of: click.ParamType[Any]) -> None:
         self.of = of
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -132,7 +132,7 @@ def _option(one: Declared, required: bool, positional: bool) -> click.Parameter:
     return click.Option([_flag(one.name)], type=kind, help=one.setting.help, **given)
 
 
-def _type(one: Declared) -> click.ParamType:
+def _type(one: Declared) -> click.ParamType[Any]:
     said = one.setting
     bounds: dict[str, Any] = {
         "min": said.least if said.above is None else said.above,

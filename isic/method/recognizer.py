@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from isic.data.batches import shuffled
 from isic.data.encoded import Encoded
-from isic.networks.fusion import PlainNetwork, logits
+from isic.networks.fusion import FusionNetwork, PlainNetwork, logits
 from isic.settings.sections import Plain
 from isic.training.devices import pick_device, place
 from isic.training.inference import infer
@@ -45,7 +45,7 @@ def train_recognizer(
 
 
 def best_classes(
-    network: PlainNetwork,
+    network: FusionNetwork | PlainNetwork,
     images: np.ndarray | Encoded,
     k: int,
     *,

@@ -189,18 +189,20 @@ def torchvision_names() -> tuple[frozenset[str], frozenset[str]]:
 def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
     """A line for each setting that one schema error is about."""
     path = ".".join(map(str, error.absolute_path))
+    schema: Any = error.schema  # typed as if an error might be of none
+    instance: Any = error.instance
     if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        for name in sorted(map(str, set(error.instance) - set(known))):
+        known = schema.get("properties", {})
+        for name in sorted(map(str, set(instance) - set(known))):
             yield f"{path}.{name}: unknown setting{_suggest(name, known)}".lstrip(".")
     elif error.validator == "required":
-        names = set(error.validator_value) - set(error.instance)
+        names = set(schema["required"]) - set(instance)
         yield from (f"{path}.{name}: missing".lstrip(".") for name in sorted(names))
     elif error.validator == "pattern":
-        yield f"{path}: {error.instance!r} is not {error.schema['description']}"
-    elif error.validator == "type" and _is_number(error.instance):
+        yield f"{path}: {instance!r} is not {schema['description']}"
+    elif error.validator == "type" and _is_number(instance):
         # YAML 1.1 takes 1e-4 for text.
-        yield f"{path}: {error.instance!r} is text; write it as {float(error.instance)!r}"
+        yield f"{path}: {instance!r} is text; write it as {float(instance)!r}"
     else:
         yield f"{path}: {error.message}"
 

@@ -18,8 +18,8 @@ KINDS = ("cam", "nmf", "segmenter")
 ISIC = "ISIC (this run)"
 WITHOUT_ICFS = "ISIC without ICFS (this run)"
 # Rows of Table 2, and what Table 1 calls them.
-ABLATION_ROWS = ("BASE", "BASE+ICFS", "BASE+NMF", "BASE+ICFS+NMF", "BASE+NMF+SEG")
-ABLATION_ROWS += ("BASE+ICFS+NMF+SEG",)
+ABLATION_ROWS: tuple[str, ...] = ("BASE", "BASE+ICFS", "BASE+NMF", "BASE+ICFS+NMF")
+ABLATION_ROWS += ("BASE+NMF+SEG", "BASE+ICFS+NMF+SEG")
 IN_TABLE_2 = {ISIC: "BASE+ICFS+NMF+SEG", WITHOUT_ICFS: "BASE+NMF+SEG"}
 UNITS = {
     "cam": "of the maximum",

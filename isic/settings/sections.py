@@ -246,7 +246,7 @@ class Recognizer(Plain):
     """The network that names the class (Section 3.1): trained as the classifier, if it says no
     more, on images of the same size."""
 
-    backbone: Annotated[  # type: ignore[assignment]  # null is what the others cannot be
+    backbone: Annotated[
         str | None,
         Setting(
             "a torchvision network (paper: EfficientNet-B7); null: the plain network of Table 1's "
@@ -254,7 +254,7 @@ class Recognizer(Plain):
             pattern=r"^[a-z][a-z0-9_]*$",
             form="the name of a torchvision network, or null",
         ),
-    ] = None
+    ] = None  # type: ignore[assignment]  # null is what the others cannot be
     weights: Weights = "none"
     resize: Resize = 256
     crop: Crop = 225

@@ -49,9 +49,10 @@ def maps(
     outputs = 1 if kind == "segmenter" else len(classes(table))
     model, _ = load_network(network, outputs=outputs, fused=kind != "cam")
     unit = None
-    if kind == "cam":
-        function = cam(model, labels)
-        unit = "mean" if isinstance(model, FusionNetwork) else "maximum"
+    if not isinstance(model, FusionNetwork):
+        function, unit = cam(model, labels), "maximum"
+    elif kind == "cam":
+        function, unit = cam(model, labels), "mean"
     elif kind == "nmf":
         function = nmf(model, *read_directions(directions or [], outputs), labels)
     else:

@@ -40,13 +40,18 @@ def scores(
     from isic.storage.files import write_json
 
     tables = read_index(index), read_truth(truth)
-    view = {"protocols": settings.protocols, "resize": resize, "crop": crop}
+    protocols = settings.protocols
     if boxes is None:
-        write_json(score_trivial(*tables, read_topk(topk), **view), output)
+        trivial = score_trivial(
+            *tables, read_topk(topk), protocols=protocols, resize=resize, crop=crop
+        )
+        write_json(trivial, output)
         return
-    if None in (run := (crop_boxes, maps, model, backbone, threshold_rule)):
+    if not (crop_boxes and maps and model and backbone and threshold_rule):
+        run = (crop_boxes, maps, model, backbone, threshold_rule)
         names = ("--crop-boxes", "--maps", "--model", "--backbone", "--threshold-rule")
-        raise InputError(f"--boxes needs {names[run.index(None)]} of the same run, too.")
+        missing = next(name for name, value in zip(names, run, strict=True) if not value)
+        raise InputError(f"--boxes needs {missing} of the same run, too.")
     result = score(
         *tables,
         read_boxes(boxes),
@@ -59,6 +64,8 @@ def scores(
         seed=seed,
         lam=lam,
         gamma=gamma,
-        **view,
+        protocols=protocols,
+        resize=resize,
+        crop=crop,
     )
     write_json(result, output)

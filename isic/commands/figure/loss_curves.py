@@ -19,7 +19,7 @@ def loss_curves(
     from isic.evaluation.figures.drawing import save
     from isic.evaluation.figures.loss_curves import loss_curves, read_curves
 
-    arms: dict[str, list] = {}
-    for name, path in curves:
-        arms.setdefault(name, []).append(read_curves(path))
+    arms = {
+        arm: [read_curves(path) for name, path in curves if name == arm] for arm in dict(curves)
+    }
     save(loss_curves(arms), output)

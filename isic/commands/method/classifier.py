@@ -53,21 +53,17 @@ def classifier(
     train = trained(table)
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
     torch.manual_seed(run.seed)
-    shape = {
-        "backbone": settings.backbone,
-        "channels": settings.channels,
-        "outputs": len(names),
-        "dropout": settings.dropout,
-    }
-    network = FusionNetwork(weights=weights, **shape)
+    shape = {"channels": settings.channels, "outputs": len(names)}
+    backbone, dropout = settings.backbone, settings.dropout
+    network = FusionNetwork(backbone, weights, dropout=dropout, **shape)
     near = matrix if by_similarity else None
     train_and_save(
         "classifier",
         network,
-        {"kind": "fusion", **shape},
+        {"kind": "fusion", "backbone": backbone, "dropout": dropout, **shape},
         lambda job: train_classifier(network, pixels, labels, similar, settings, job, near),
         run,
-        table["image_id"].to_numpy()[train],
+        table["image_id"].to_numpy()[train].tolist(),
         output,
         curves,
     )

@@ -32,13 +32,9 @@ def recognizer(
     table = read_index(index)
     train = trained(table)
     torch.manual_seed(run.seed)
-    shape = {
-        "backbone": settings.backbone,
-        "outputs": len(classes(table)),
-        "dropout": settings.dropout,
-    }
-    network = PlainNetwork(weights=weights, **shape)
-    header = {"kind": "plain", **shape}
+    backbone, outputs, dropout = settings.backbone, len(classes(table)), settings.dropout
+    network = PlainNetwork(backbone, weights, outputs=outputs, dropout=dropout)
+    header = {"kind": "plain", "backbone": backbone, "outputs": outputs, "dropout": dropout}
     if settings.epochs == 0:  # `images` may hold no training image
         if weights is None:
             raise InputError("recognizer: --epochs 0 needs --weights, whose classes it takes.")
@@ -53,7 +49,7 @@ def recognizer(
         header,
         lambda job: train_recognizer(network, pixels, labels, settings, job),
         run,
-        table["image_id"].to_numpy()[train],
+        table["image_id"].to_numpy()[train].tolist(),
         output,
         curves,
     )

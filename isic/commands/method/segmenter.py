@@ -35,22 +35,22 @@ def segmenter(
 
     table = read_index(index)
     train = trained(table)
-    image_ids = table["image_id"].to_numpy()[train]
+    image_ids = table["image_id"].to_numpy()[train].tolist()
     pixels = load_images(images, table, train)
-    targets = read_masks(masks, image_ids)
-    targets = targets[:] if isinstance(pixels, np.ndarray) else targets
+    stored = read_masks(masks, image_ids)
+    targets = stored[:] if isinstance(pixels, np.ndarray) else stored
     if not nonempty(masks):
         raise InputError(
             f"{masks[0]}: no pseudo-mask of any shard marks an object. Lower masks.foreground, or "
             "train the classifier longer: look at check.html."
         )
     torch.manual_seed(run.seed)
-    shape = {"backbone": settings.backbone, "channels": settings.channels, "outputs": 1}
-    network = FusionNetwork(weights=weights, **shape)
+    backbone, channels = settings.backbone, settings.channels
+    network = FusionNetwork(backbone, weights, channels=channels, outputs=1)
     train_and_save(
         "segmenter",
         network,
-        {"kind": "fusion", **shape},
+        {"kind": "fusion", "backbone": backbone, "channels": channels, "outputs": 1},
         lambda job: train_segmenter(network, pixels, targets, settings, job),
         run,
         image_ids,

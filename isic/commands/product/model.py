@@ -31,7 +31,8 @@ def model(
     from isic.data.index import classes, read_index
     from isic.networks.files import save_model
 
-    settings = {"threshold": threshold, "resize": resize, "crop": crop, "precision": precision}
+    settings: dict[str, object] = {"threshold": threshold, "resize": resize, "crop": crop}
+    settings["precision"] = precision
     settings["recognizer"] = {
         "resize": recognizer_resize,
         "crop": recognizer_crop,
