@@ -71,6 +71,7 @@ def test_where_all_feature_maps_are_kept() -> None:
     assert table.loc["table1", "hours"] == 0
 
 
+@pytest.mark.slow
 def test_jobs_are_those_of_the_workflow() -> None:
     jobs = count_jobs("birds", Settings(), [], "table1.csv")
     assert jobs["classifier"] == 2

@@ -65,6 +65,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path):
     assert psutil.Process().memory_info().rss - before < 100 * 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_nothing_listens_on_a_network(processes: int, tmp_path: Path):
     """While one process trains a network, no socket is open; while two do, on the loopback only."""

@@ -42,7 +42,7 @@ TINY = {
 }
 ARM = "lambda~1.0_gamma~0.3_seed~0"
 # Two networks at a time: with such small ones most of a job's time is one thread's, its start.
-SIDE_BY_SIDE = ("--cores", "8", "--resources", "gpu=2")
+SIDE_BY_SIDE = ("--resources", "gpu=2", "--cores", "8")
 
 
 class Workflow:

@@ -26,6 +26,9 @@ def built(seed: int) -> FusionNetwork:
     return network
 
 
+pytestmark = pytest.mark.slow  # torch's exporter is
+
+
 @pytest.fixture(scope="module")
 def segmenter() -> Model:
     return Model(built(0), None, SETTINGS, [], {})

@@ -68,9 +68,28 @@ def checkpoint(folder: Path, settings: str = "{}", code: str = "0") -> Checkpoin
     return Checkpoint(folder / "a.safetensors", {"settings": settings, "code": code})
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, float]], bytes]:
+    """The curves and the network of a training that nothing interrupts."""
+    path = tmp_path_factory.mktemp("whole") / "a.safetensors"
+    return run(path), path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The checkpoint of one that was killed at its fourth step."""
+    folder = tmp_path_factory.mktemp("killed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "CHECKPOINT_EVERY", -1.0)
+        kill_at(4, patch)
+        with pytest.raises(Killed):
+            run(folder / "a.safetensors", checkpoint(folder))
+    return (folder / "a.safetensors.checkpoint").read_bytes()
+
+
 @pytest.mark.usefixtures("often")
-def test_killed_at_any_step_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    whole = run(tmp_path / "whole.safetensors")
+def test_killed_at_any_step_it_ends_with_the_same_bytes(whole, tmp_path: Path) -> None:
+    curves, network = whole
     for step in range(2 * 3):
         found = tmp_path / str(step)
         found.mkdir()
@@ -79,19 +98,18 @@ def test_killed_at_any_step_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
             with pytest.raises(Killed):
                 run(found / "a.safetensors", checkpoint(found))
             assert not (found / "a.safetensors").exists()
-        assert run(found / "a.safetensors", checkpoint(found)) == whole
-        expected = (tmp_path / "whole.safetensors").read_bytes()
-        assert (found / "a.safetensors").read_bytes() == expected, step
+        assert run(found / "a.safetensors", checkpoint(found)) == curves
+        assert (found / "a.safetensors").read_bytes() == network, step
 
 
 @pytest.mark.usefixtures("often")
 def test_it_takes_up_the_work_and_does_not_begin_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    killed: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    kill_at(4, monkeypatch)
-    with pytest.raises(Killed):
-        run(tmp_path / "a.safetensors", checkpoint(tmp_path))
-    monkeypatch.undo()
+    (tmp_path / "a.safetensors.checkpoint").write_bytes(killed)
     kill_at(2, monkeypatch)  # fewer steps are left than that
     run(tmp_path / "a.safetensors", checkpoint(tmp_path))
     assert "goes on from epoch 2, step 2" in capsys.readouterr().out
@@ -100,28 +118,25 @@ def test_it_takes_up_the_work_and_does_not_begin_anew(
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("harm", ["settings", "code", "truncated", "changed", "foreign"])
 def test_what_is_of_another_training_or_damaged_is_left_aside(
-    harm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    harm: str, whole, killed: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        kill_at(4, patch)
-        with pytest.raises(Killed):
-            run(tmp_path / "a.safetensors", checkpoint(tmp_path))
     path = tmp_path / "a.safetensors.checkpoint"
-    if harm == "truncated":
-        path.write_bytes(path.read_bytes()[:-1000])
-    if harm == "changed":  # one bit of a weight, perhaps: torch would load it
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
-    if harm == "foreign":
-        path.write_bytes(b"no checkpoint")
+    middle = len(killed) // 2
+    flipped = bytes([killed[middle] ^ 1])
+    path.write_bytes(
+        {
+            "truncated": killed[:-1000],
+            # one bit of a weight, perhaps: torch would load it
+            "changed": killed[:middle] + flipped + killed[middle + 1 :],
+            "foreign": b"no checkpoint",
+        }.get(harm, killed)
+    )
     settings = '{"seed": 1}' if harm == "settings" else "{}"
     state = checkpoint(tmp_path, settings, "1" if harm == "code" else "0")
     assert state.load(torch.device("cpu")) is None
     said = capsys.readouterr().out
     assert ("another training" if harm in ("settings", "code") else "damaged") in said
-    whole = run(tmp_path / "whole.safetensors")
-    assert run(tmp_path / "a.safetensors", state) == whole
+    assert run(tmp_path / "a.safetensors", state) == whole[0]
     state.remove()
     assert not path.exists()
 

@@ -28,16 +28,19 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return _trained(starter, tmp_path_factory.mktemp("two") / "two.json")
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_curves_of_one(one: dict, two: dict) -> None:
     """Gloo on the CPU, the same global batches: losses, accuracy and statistics within rounding."""
     _same_curves(one, two)
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_where_they_were(one: dict, two: dict) -> None:
     """Of one checkpoint, which the first wrote; each with its own dropout."""
     assert two["resumed"] == two["whole"] != one["whole"]
 
 
+@pytest.mark.slow
 def test_two_nodes_give_the_curves_of_one_process(one: dict, tmp_path: Path) -> None:
     """Two agents of torchrun that meet at an address, as on two machines."""
     with socket.socket() as free:

@@ -72,6 +72,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return re.findall(r"^Shell command: (.*\bisic .*?) 2>&1", done.stdout, re.M)
 
 
+@pytest.mark.slow
 def test_every_option_that_a_rule_passes_is_one_of_its_command(printed: list[str]) -> None:
     seen = set()
     for line in printed:
@@ -88,6 +89,7 @@ def test_every_option_that_a_rule_passes_is_one_of_its_command(printed: list[str
     assert unused <= {"init", "export", "show", "figure"}
 
 
+@pytest.mark.slow
 def test_what_the_rules_make_is_listed_in_layouts(printed: list[str]) -> None:
     """Each path below results that a command is given fits a pattern of `Files`."""
     listed = [pattern for name, pattern in vars(Files).items() if not name.startswith("_")]

@@ -59,6 +59,7 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_from_images_to_table_with_few_feature_maps_on_disk(folder: Path) -> None:
     results = folder / "results/imagenet"
     most, done = 0, threading.Event()
