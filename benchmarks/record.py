@@ -3,8 +3,8 @@ r"""Keep what runs measured: one row a figure, from their scores.json and the lo
     python benchmarks/record.py docs/results/icfs.csv --commit abc1234 --machine "2 cores, …" \
         results/*/*/scores.json
 
-Rows of the same data, protocol, model, λ, γ, seed and figure are replaced, others stay. `settings`
-are the options of the trainings behind the figure.
+Rows of the same data, protocol, model, λ, γ, seed, figure, commit and machine are replaced, others
+stay. `settings` are the options of the trainings behind the figure.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 FIGURES = ("gt_known", "top1_loc", "top5_loc")
-KEYS = ["data", "split", "protocol", "model", "lam", "gamma", "seed", "figure"]
-COLUMNS = [*KEYS, "value", "low", "high", "images", "threshold", "settings", "commit", "machine"]
+KEYS = ["data", "split", "protocol", "model", "lam", "gamma", "seed", "figure", "commit", "machine"]
+COLUMNS = [*KEYS[:-2], "value", "low", "high", "images", "threshold", "settings", *KEYS[-2:]]
 
 
 def rows(path: Path, settings: str) -> list[dict]:
