@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from isic.data.batches import shuffled
 from isic.data.encoded import Encoded
-from isic.networks.fusion import FusionNetwork, PlainNetwork, logits
+from isic.networks.files import Network
+from isic.networks.fusion import PlainNetwork, logits
 from isic.settings.sections import Plain
 from isic.training.devices import pick_device, place
 from isic.training.inference import infer
@@ -45,7 +46,7 @@ def train_recognizer(
 
 
 def best_classes(
-    network: FusionNetwork | PlainNetwork,
+    network: Network,
     images: np.ndarray | Encoded,
     k: int,
     *,
