@@ -1,0 +1,1 @@
+"""What people use: boxes and masks of new images, exports, a look at a folder and at pseudo-masks."""

@@ -1,0 +1,1 @@
+"""From networks to scores and tables."""

@@ -1,0 +1,1 @@
+"""Pictures, a command each: `isic figure NAME`."""

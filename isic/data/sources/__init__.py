@@ -1,0 +1,1 @@
+"""Layouts of data sets: each module makes an index and the true boxes of one."""
