@@ -1,3 +1,3 @@
-"""The paper's own steps, a module each: similarity, ICFS, classifier, features, NMF, masks, segmenter,
-recognizer. Functions from arrays to arrays.
+"""The paper's own steps, a module each: similarity, ICFS, classifier, features, NMF, masks,
+segmenter, recognizer. Functions from arrays to arrays.
 """

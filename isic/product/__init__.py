@@ -1,1 +1,3 @@
-"""What people use: boxes and masks of new images, exports, a look at a folder and at pseudo-masks."""
+"""What people use: boxes and masks of new images, exports, a look at a folder and at pseudo-
+masks.
+"""

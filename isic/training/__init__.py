@@ -1,3 +1,3 @@
-"""The one training loop and what it needs: checkpoints, devices, several processes, curves; and a network
-applied to many images. No loss of a method.
+"""The one training loop and what it needs: checkpoints, devices, several processes, curves; and a
+network applied to many images. No loss of a method.
 """
