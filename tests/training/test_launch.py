@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import alive
 
 LAUNCH = [sys.executable, "-m", "isic.training.launch"]
 
@@ -79,5 +80,5 @@ def test_they_end_with_what_started_them(tmp_path: Path):
     assert len(children) >= 4
     os.kill(launcher.pid, signal.SIGKILL)
     launcher.wait()
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert alive(children) == []
     assert not (tmp_path / "source").exists()

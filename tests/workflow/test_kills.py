@@ -10,6 +10,7 @@ import time
 
 import kills
 import psutil
+from processes import alive
 from workflows import Workflow
 
 
@@ -54,7 +55,7 @@ def test_a_job_ends_with_its_workflow(tmp_path):
     workflow.send_signal(signal.SIGKILL)
     assert job.wait(10) == 1
     workflow.wait()
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert alive(children) == []
     assert not (tmp_path / "source").exists()
 
 
