@@ -150,7 +150,7 @@ def test_where_an_arm_knows_no_similar_classes_all_are_drawn_within_classes():
     figure = loss_curves({"λ = 0": [table(4, icfs=None)], "λ = 1": [table(4, 1.5)]})
     check_drawn(figure)
     right = figure.axes[1]
-    assert right.get_ylabel() == "ICFS within classes"
+    assert right.get_ylabel() == "distance within classes"
     without, with_icfs = lines(right).values()
     np.testing.assert_allclose(without, [0.5 / np.arange(1, 5)])
     np.testing.assert_allclose(with_icfs, [0.75 / np.arange(1, 5)])

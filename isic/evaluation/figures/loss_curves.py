@@ -63,7 +63,7 @@ def loss_curves(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
         colour = colormaps["tab10"](number % 10)
         _curve(left, tables, "ce", color=colour, label=label)
         _curve(right, tables, "icfs" if known else "intra", color=colour, label=label)
-    icfs = "ICFS (Eq. 5)" if known else "ICFS within classes"
+    icfs = "ICFS (Eq. 5)" if known else "distance within classes"
     for axes, title in ((left, "cross-entropy"), (right, icfs)):
         peaks = [np.nanmax(line.get_ydata()) for line in axes.lines]
         if max(peaks) > APART * min(peaks) > 0:
