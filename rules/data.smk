@@ -1,7 +1,9 @@
 # From a source of images to an index, the true boxes, and the images themselves, decoded once.
 
 
-ARCHIVES = or_exit(inputs.archives, DATASETS)  # address and checksum of each, by its file's name
+ARCHIVES = or_exit(
+    inputs.archives, DATASETS
+)  # address and checksum of each, by its file's name
 
 
 def archive_url(wildcards):

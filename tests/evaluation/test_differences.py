@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from scored import ALL, ARMS, NONE, difference, outcome, result
+from outcomes import ALL, ARMS, NONE, difference, outcome, result
 
 from isic.errors import InputError
 from isic.evaluation.statistics import paired_difference

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from scored import ARMS, outcome, result
+from outcomes import ARMS, outcome, result
 
 from isic.errors import InputError
 from isic.evaluation.tables.ablation import OF_ICFS, TO_BASE, ablation
