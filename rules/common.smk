@@ -41,6 +41,8 @@ if not os.access(".", os.W_OK):
     )
 
 DATASETS = or_exit(check, config)
+# Address and checksum of each archive, by its file's name.
+ARCHIVES = or_exit(inputs.archives, DATASETS)
 
 
 def code(stage):
@@ -88,6 +90,34 @@ def weights(section):
         return inputs.weights(chosen, f"datasets.{dataset}.{section}.weights")
 
     return files(of_section)
+
+
+def named(option, function):
+    """`--option NAME=PATH` for each name and path that a function of `inputs` gives."""
+
+    def of_job(own, dataset):
+        return jobs.named(option, function(own, dataset))
+
+    return files(of_job)
+
+
+def archive_url(wildcards):
+    return ARCHIVES[wildcards.archive][0]
+
+
+def archive_options(wildcards):
+    return jobs.options({"checksum": ARCHIVES[wildcards.archive][1]})
+
+
+def deleted(wildcards):
+    """What `everything` needs and was deleted since: Snakemake alone would not make it again.
+
+    Not a function of `input`: of a parameter that is, Snakemake does not heed a change.
+    """
+    if not Path(Files.everything.format(dataset=wildcards.dataset)).exists():
+        return []
+    needed = expand([*rules.summary.input, *rules.summary.output], **wildcards)
+    return [path for path in needed if not Path(path).exists()]
 
 
 def shards(pattern):

@@ -1,19 +1,6 @@
 # From a source of images to an index, the true boxes, and the images themselves, decoded once.
 
 
-ARCHIVES = or_exit(
-    inputs.archives, DATASETS
-)  # address and checksum of each, by its file's name
-
-
-def archive_url(wildcards):
-    return ARCHIVES[wildcards.archive][0]
-
-
-def archive_options(wildcards):
-    return jobs.options({"checksum": ARCHIVES[wildcards.archive][1]})
-
-
 rule birds:
     output:
         source=directory(Files.source),

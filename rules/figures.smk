@@ -1,25 +1,6 @@
 # The paper's figures, drawn from this run.
 
 
-def curve_files(own, dataset):
-    return [path for _, path in inputs.compared_curves(own, dataset)]
-
-
-def curve_options(own, dataset):
-    return jobs.named("curves", inputs.compared_curves(own, dataset))
-
-
-def figure_files(own, dataset):
-    folders = inputs.figure_folders(own, dataset).values()
-    return [
-        f"{folder}/{name}" for folder in folders for name in ("maps.h5", "boxes.csv")
-    ]
-
-
-def figure_options(own, dataset):
-    return jobs.named("run", inputs.figure_folders(own, dataset))
-
-
 rule figure_similarity:
     input:
         similarity=Files.similarity,
@@ -45,7 +26,7 @@ rule figure_similarity:
 
 rule figure_loss_curves:
     input:
-        curves=files(curve_files),
+        curves=files(inputs.curve_files),
     output:
         figure=report(
             "results/{dataset}/figures/loss_curves.png",
@@ -60,7 +41,7 @@ rule figure_loss_curves:
     conda:
         "../envs/isic.yaml"
     params:
-        options=files(curve_options),
+        options=named("curves", inputs.compared_curves),
         code=code("figure loss-curves"),
     shell:
         "isic figure loss-curves {output.figure:q} {params.options} 2>&1 | tee {log:q}"
@@ -71,7 +52,7 @@ rule figure_localization:
         index=Files.index,
         images=files(inputs.packed),
         truth=Files.truth,
-        runs=files(figure_files),
+        runs=files(inputs.figure_files),
     output:
         figure=report(
             "results/{dataset}/figures/localization.png",
@@ -86,7 +67,7 @@ rule figure_localization:
     conda:
         "../envs/isic.yaml"
     params:
-        options=files(figure_options),
+        options=named("run", inputs.figure_folders),
         code=code("figure localization"),
     shell:
         "isic figure localization {input.index:q} {input.images:q} {input.truth:q}"

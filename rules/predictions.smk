@@ -1,22 +1,12 @@
 # What people use: a look at the pseudo-masks, one model file, and boxes and masks of every image.
 
 
-def checked_features(own, dataset):
-    """Feature maps, to look at an image at several thresholds, where they are kept."""
-    kept = own.features.on_disk is None
-    return inputs.model_files(own, Files.features, dataset) if kept else []
-
-
-def model_folder(own, dataset):
-    return Files.run.format(dataset=dataset, run=inputs.model_arm(own))
-
-
 # Before the segmenter is trained: of the first seed's classifier, as the model is.
 rule check:
     input:
         index=Files.index,
         images=files(inputs.packed),
-        features=files(checked_features),
+        features=files(inputs.checked_features),
         directions=of_model(Files.directions),
         masks=of_model(Files.masks),
     output:
@@ -33,7 +23,7 @@ rule check:
     conda:
         "../envs/isic.yaml"
     params:
-        run=files(model_folder),
+        run=files(inputs.model_folder),
         code=code("check"),
     shell:
         "isic check {params.run:q} --output {output.page:q} 2>&1 | tee {log:q}"

@@ -2,17 +2,6 @@
 # `snakemake --report report.html results/birds/all` puts that into one file.
 
 
-def deleted(wildcards):
-    """What `everything` needs and was deleted since: Snakemake alone would not make it again.
-
-    Not a function of `input`: of a parameter that is, Snakemake does not heed a change.
-    """
-    if not Path(Files.everything.format(dataset=wildcards.dataset)).exists():
-        return []
-    needed = expand([*rules.summary.input, *rules.summary.output], **wildcards)
-    return [path for path in needed if not Path(path).exists()]
-
-
 # What it reads is in the folder once its inputs are: every job's log and benchmark.
 rule summary:
     input:

@@ -1,22 +1,10 @@
 # The paper's tables, measured rows beside published ones.
 
 
-def table1_scores(own, dataset):
-    return inputs.table_scores(own, dataset, 1)
-
-
-def table1_options(wildcards):
-    return jobs.table(wildcards.dataset, 1)
-
-
-def ablation_options(wildcards):
-    return jobs.table(wildcards.dataset, wildcards.table)
-
-
 rule table1:
     input:
         trivial=Files.trivial,
-        runs=files(table1_scores),
+        runs=files(inputs.table1_scores),
     output:
         table=report(
             Files.table1,
@@ -31,7 +19,7 @@ rule table1:
     conda:
         "../envs/isic.yaml"
     params:
-        options=table1_options,
+        options=job(jobs.table1, "dataset"),
         code=code("table"),
     shell:
         "isic table 1 {input:q} {output.table:q} {params.options} 2>&1 | tee {log:q}"
@@ -57,7 +45,7 @@ rule ablation:
         "../envs/isic.yaml"
     params:
         files=file_options,
-        options=ablation_options,
+        options=job(jobs.table, "dataset", "table"),
         code=code("table"),
     shell:
         "isic table {wildcards.table} {input.runs:q} {output.table:q} --seeds {output.seeds:q} {params.files}"

@@ -169,6 +169,10 @@ def table_scores(own: Settings, dataset: str, table: int | str) -> list[str]:
     return scores(dataset, names)
 
 
+def table1_scores(own: Settings, dataset: str) -> list[str]:
+    return table_scores(own, dataset, 1)
+
+
 def baseline_scores(own: Settings, dataset: str, table: int | str) -> list[str]:
     """Scores of BASE, to which Tables 2 to 4 state each row's difference, where it is no row."""
     rows = table_scores(own, dataset, table)
@@ -182,6 +186,16 @@ def compared_curves(own: Settings, dataset: str) -> list[tuple[str, str]]:
         (label, Files.curves.format(dataset=dataset, arm=arm))
         for label, arm in runs.compared_arms(own)
     ]
+
+
+def curve_files(own: Settings, dataset: str) -> list[str]:
+    return [path for _, path in compared_curves(own, dataset)]
+
+
+def figure_files(own: Settings, dataset: str) -> list[str]:
+    """What Figure 5 reads in the folders of its columns."""
+    folders = figure_folders(own, dataset).values()
+    return [f"{folder}/{name}" for folder in folders for name in ("maps.h5", "boxes.csv")]
 
 
 def figure_folders(own: Settings, dataset: str) -> dict[str, str]:
@@ -198,6 +212,16 @@ def model_arm(own: Settings) -> str:
 def model_files(own: Settings, pattern: str, dataset: str) -> list[str]:
     """That arm's files, of all shards if it has any."""
     return list(dict.fromkeys(shards(own, pattern, dataset, model_arm(own))))
+
+
+def model_folder(own: Settings, dataset: str) -> str:
+    return Files.run.format(dataset=dataset, run=model_arm(own))
+
+
+def checked_features(own: Settings, dataset: str) -> list[str]:
+    """Feature maps, to look at an image at several thresholds, where they are kept."""
+    kept = own.features.on_disk is None
+    return model_files(own, Files.features, dataset) if kept else []
 
 
 def model_recognizer(own: Settings, dataset: str) -> str:
