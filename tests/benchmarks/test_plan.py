@@ -40,6 +40,7 @@ def said(*words: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_plan_of_imagenet(rates: Path) -> None:
     text = said("imagenet", "--rates", rates, "--rate", "train_classifier=1000")
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}

@@ -117,6 +117,7 @@ def test_a_read_only_folder(run: Path):
 
 
 @mounted
+@pytest.mark.slow
 def test_a_workflow_in_a_read_only_folder(tmp_path: Path):
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]

@@ -66,6 +66,7 @@ def test_one_that_fails_ends_the_others(fault: str, status: int, said: str, tmp_
     assert not any(map(psutil.pid_exists, map(int, done.stdout.split())))
 
 
+@pytest.mark.slow
 def test_they_end_with_what_started_them(tmp_path: Path):
     """Also if that is killed and cannot tell them."""
     command = [sys.executable, "-m", "isic.cli", "birds", "source", "--train-images", "5000"]

@@ -7,6 +7,8 @@ import re
 import pytest
 from workflows import NETWORK, Workflow
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
@@ -17,15 +19,13 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     ("dataset", "message"),
     [
         ({"source": {"root": "nowhere"}}, r"datasets\.mine\.source\.root: no folder nowhere\. Put"),
-        pytest.param(
+        (
             {"source": {"root": "isic"}, "classifier": {**NETWORK, "weights": "data/r18.pth"}},
             r"datasets\.mine\.classifier\.weights: no file data/r18\.pth\. Put ",
-            marks=pytest.mark.slow,
         ),
-        pytest.param(
+        (
             {"source": {"root": "isic"}, "classifier": {"epochs": 0}},
             r"^isic: datasets\.mine\.classifier\.epochs: 0 is less than the minimum of 1$",
-            marks=pytest.mark.slow,
         ),
         (None, r"results/mine: no such data set; .* cub-literal, imagenet\. Add yours"),
     ],
@@ -40,7 +40,6 @@ def test_errors_come_before_any_work(fresh: Workflow, dataset: dict | None, mess
     assert not (fresh.folder / "results" / "mine").exists()
 
 
-@pytest.mark.slow
 def test_an_archive_placed_by_hand_is_taken_and_checked(fresh: Workflow):
     """It is not fetched again, and one with another checksum ends the run, saying so."""
     source = {"type": "cub", "url": "https://localhost/set.tgz", "checksum": f"md5:{'0' * 32}"}

@@ -10,6 +10,7 @@ import time
 
 import kills
 import psutil
+import pytest
 from processes import alive
 from workflows import Workflow
 
@@ -38,6 +39,7 @@ def test_a_difference_is_found(tmp_path, workflow: Workflow):
     assert "birds/more.csv: in one only" in found
 
 
+@pytest.mark.slow
 def test_a_job_ends_with_its_workflow(tmp_path):
     """Also if that is killed and cannot tell its jobs."""
     workflow = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
