@@ -40,7 +40,7 @@ def test_each_job_leaves_a_log_and_a_benchmark(workflow: Workflow):
     for log in logs:  # what it did, on what, how long, with how much memory
         lines = (birds / "logs" / log).read_text(encoding="utf-8").splitlines()
         assert lines[0].startswith("isic "), log
-        assert re.search(r"^[\w-]+: [\d.]+ s, at most \d+ MiB of memory$", lines[-1]), log
+        assert re.search(r"^[\w -]+: [\d.]+ s, at most \d+ MiB of memory$", lines[-1]), log
 
 
 def test_a_second_run_does_nothing(workflow: Workflow):
@@ -70,7 +70,7 @@ def test_what_snakemake_prints_runs_by_hand(workflow: Workflow):
     commands = re.findall(r"^Shell command: (isic .*)$", done.stdout, re.M)
     table = workflow.folder / TARGETS[0]
     before = table.read_bytes()
-    cheap = [line for line in commands if line.split()[1] in ("index", "boxes", "table1")]
+    cheap = [line for line in commands if line.split()[1] in ("index", "boxes", "table")]
     assert len(cheap) == 5  # one index, three times boxes, the table
     for command in cheap:
         again = workflow.shell(["bash", "-euo", "pipefail", "-c", command])
