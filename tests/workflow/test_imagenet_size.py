@@ -12,20 +12,23 @@ import pytest
 import torch
 import yaml
 from imagenet_size import make
+from networks import SMALL
 from torchvision import models
+from workflows import SIDE_BY_SIDE
 
 ROOT = Path(__file__).parents[2]
 ARM = "lambda~1.0_gamma~0.3_seed~0"
 ON_DISK = 2
-NETWORK = {"backbone": "resnet18", "weights": "none", "channels": 16, "epochs": 1}
-SMALL = {
+WEIGHTS = "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"
+NETWORK = {"backbone": SMALL, "weights": "none", "channels": 16, "epochs": 1}
+FEW = {
     "images": {"resize": 40, "crop": 32, "shards": 2},
     "classifier": {**NETWORK, "batches": "random", "classes_per_batch": 50, "images_per_class": 2},
-    "features": {"shards": 4, "on_disk": ON_DISK},
+    "features": {"shards": 3, "on_disk": ON_DISK},
     "segmenter": {**NETWORK, "batch_size": 100},
     "recognizer": {
-        "backbone": "resnet18",
-        "weights": "ResNet18_Weights.IMAGENET1K_V1",
+        "backbone": SMALL,
+        "weights": WEIGHTS,
         "resize": 64,
         "crop": 64,
     },
@@ -37,16 +40,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("imagenet")
     (folder / "data").mkdir()
     make(folder / "data/imagenet", size=48)
-    weights = folder / "results/weights/ResNet18_Weights.IMAGENET1K_V1.pth"
+    weights = folder / f"results/weights/{WEIGHTS}.pth"
     weights.parent.mkdir(parents=True)
-    torch.save(models.resnet18().state_dict(), weights)
-    settings = yaml.safe_dump({"datasets": {"imagenet": SMALL}})
+    torch.save(models.get_model(SMALL, weights=None).state_dict(), weights)
+    settings = yaml.safe_dump({"datasets": {"imagenet": FEW}})
     (folder / "small.yaml").write_text(settings, encoding="utf-8")
     return folder
 
 
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", ROOT / "Snakefile"]
+    command = [sys.executable, "-m", "snakemake", *SIDE_BY_SIDE, "--snakefile", ROOT / "Snakefile"]
     command += ["--configfile", "small.yaml", "--", "results/imagenet/table1.csv"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.run(
@@ -79,7 +82,7 @@ def test_from_images_to_table_with_few_feature_maps_on_disk(folder: Path) -> Non
     assert finished.returncode == 0, finished.stdout
     assert most == ON_DISK
     assert not [*results.glob(f"{ARM}/features/*")]
-    assert len([*results.glob(f"{ARM}/masks/*.h5")]) == SMALL["features"]["shards"]
+    assert len([*results.glob(f"{ARM}/masks/*.h5")]) == FEW["features"]["shards"]
 
     table = pd.read_csv(results / "table1.csv")
     measured = table[table["source"] == "measured"]
