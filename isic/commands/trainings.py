@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
 from isic.commands.arguments import TrainingRun
 from isic.commands.running import command_provenance
-from isic.networks.files import save_network
+from isic.data.batches import normalised
+from isic.data.encoded import Encoded
+from isic.localization.views import whole
+from isic.networks.files import Network, save_network
+from isic.networks.positions import IMAGES, SIDE, offsets
 from isic.process import rank
 from isic.storage.tables import write_csv
 from isic.training.checkpoint import Checkpoint
@@ -18,6 +24,24 @@ from isic.training.curves import event_log
 from isic.training.devices import reproducible
 from isic.training.loop import Job
 from isic.training.process_group import process_group
+
+
+def weights_offsets(
+    network: Network, images: np.ndarray | Encoded, side: int, pretrained: bool
+) -> list[float] | None:
+    """Where a network's scales lie at this side, see `isic.networks.positions.offsets`.
+
+    Args:
+        images: (n, R, R, 3) uint8, the training images; 64 of them are looked at.
+    """
+    sample = None
+    if pretrained:
+        rows = np.unique(np.linspace(0, len(images) - 1, IMAGES).astype(int))
+        sample = whole(normalised(torch.from_numpy(images[rows])), SIDE)
+    found = offsets(network.backbone, side, sample)
+    if found:
+        print(f"f3, f4, f5 lie {', '.join(f'{x:g}' for x in found)} pixels beside their places")
+    return found
 
 
 def train_and_save(

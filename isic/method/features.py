@@ -10,7 +10,6 @@ import numpy as np
 from torch import Tensor
 
 from isic.data.encoded import Encoded
-from isic.errors import InputError
 from isic.localization.views import whole
 from isic.networks.fusion import FusionNetwork
 from isic.storage.hdf5 import new_hdf5
@@ -21,7 +20,7 @@ from isic.training.inference import infer
 def fused_maps(
     network: FusionNetwork, images: np.ndarray | Encoded, side: int, precision: str = "float32"
 ) -> Iterator[np.ndarray]:
-    """F of whole images, resized to `side`²: batches of (b, ⌈side/8⌉, ⌈side/8⌉, N) float16, ≥ 0.
+    """F of whole images, resized to `side`²: batches of (b, ~side/8, ~side/8, N) float16, ≥ 0.
 
     A value beyond float16's range becomes its largest, 65,504: a network whose batch-norm
     statistics have not settled has a few such places, and to cut them off moves no direction.
@@ -31,20 +30,14 @@ def fused_maps(
         side: of the training's crops, pixels.
 
     Raises:
-        InputError: a value is not finite, or the maps' size is not ⌈side/8⌉.
+        InputError: a value is not finite.
     """
     place(network, pick_device())
-    size = -(-side // 8)
 
     def features(x: Tensor, _: Tensor) -> Tensor:
         return network.features(whole(x, side)).permute(0, 2, 3, 1)
 
     for batch in infer(images, features, precision=precision):
-        if batch.shape[1:3] != (size, size):
-            raise InputError(
-                f"feature maps of {network.backbone.name} are {batch.shape[1]}×{batch.shape[2]}, "
-                f"not {size}×{size}: set images.crop to a multiple of 32."
-            )
         yield np.minimum(batch, np.finfo(np.float16).max).astype(np.float16)
 
 

@@ -6,6 +6,7 @@ another number of outputs (Section 3.6).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isic.errors import InputError
-from isic.networks.backbones import Backbone, linear_head
+from isic.networks.backbones import STRIDES, Backbone, linear_head
+from isic.networks.positions import laid
 
 
 class Fusion(nn.Module):
@@ -22,10 +24,9 @@ class Fusion(nn.Module):
     Each scale passes a 1×1 convolution to N channels, batch norm and ReLU, so that the three have
     the same channels and the product is non-negative, as the NMF of Section 3.5 needs it.
 
-    Padded convolutions of stride s look at the pixels 0, s, 2s …: with an image side of 32·k + 1
-    the positions of each scale reach from its first pixel to its last. Scales are therefore laid
-    over each other corner on corner (`align_corners`); laid edge on edge, f5 would lie 16 pixels
-    beside its place and f3 four.
+    The positions of F reach from an image's first pixel to its last, and so do those of each scale
+    where padded convolutions look at the pixels 0, s, 2s … of a side of 32·k + 1: they are then
+    laid corner on corner (`align_corners`). Otherwise their offsets say where they lie.
     """
 
     def __init__(self, in_channels: list[int], channels: int) -> None:
@@ -39,14 +40,28 @@ class Fusion(nn.Module):
             for n in in_channels
         )
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """[(n, C3, h, w), (n, C4, ~h/2, ~w/2), (n, C5, ~h/4, ~w/4)] → (n, N, h, w), ≥ 0."""
+    def forward(
+        self, features: list[Tensor], image: Sequence[int], offsets: Sequence[float] | None = None
+    ) -> Tensor:
+        """[(n, C3, h, w), (n, C4, ~h/2, ~w/2), (n, C5, ~h/4, ~w/4)] → (n, N, h, w), ≥ 0.
+
+        Args:
+            image: (H, W) of the images in pixels.
+            offsets: of f3, f4, f5, see `isic.networks.positions.offsets`.
+        """
         size = features[0].shape[-2:]
         scales = [reduce(f) for reduce, f in zip(self.reduce, features, strict=True)]
-        fused = scales[0]
-        for scale in scales[1:]:
-            fused = fused * functional.interpolate(scale, size, mode="bilinear", align_corners=True)
-        return fused
+        if offsets is None:
+            scales[1:] = [
+                functional.interpolate(scale, size, mode="bilinear", align_corners=True)
+                for scale in scales[1:]
+            ]
+        else:
+            scales = [
+                laid(scale, size, image, stride, offset)
+                for scale, stride, offset in zip(scales, STRIDES, offsets, strict=True)
+            ]
+        return scales[0] * scales[1] * scales[2]
 
 
 class FusionNetwork(nn.Module):
@@ -58,6 +73,7 @@ class FusionNetwork(nn.Module):
         channels: N, the fused map's channels (the paper's 128).
         outputs: number of classes, or 1 for the segmenter.
         dropout: probability of dropping an element of F before the 1×1 convolution.
+        offsets: where the scales lie, see `isic.networks.positions.offsets`.
     """
 
     def __init__(
@@ -68,10 +84,12 @@ class FusionNetwork(nn.Module):
         channels: int,
         outputs: int,
         dropout: float = 0.0,
+        offsets: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = Backbone(backbone, weights)
         self.fusion = Fusion(self.backbone.channels, channels)
+        self.offsets = offsets
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Conv2d(channels, outputs, kernel_size=1)
         # He et al. 2015. torch's own start is 2.4 times smaller: cross-entropy then stays at chance
@@ -82,7 +100,7 @@ class FusionNetwork(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """The fused map F: (n, 3, H, W) → (n, N, H/8, W/8), ≥ 0."""
-        return self.fusion(self.backbone(images))
+        return self.fusion(self.backbone(images), images.shape[-2:], self.offsets)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 3, H, W) → the fused map F and the outputs' maps (n, outputs, H/8, W/8)."""
@@ -98,10 +116,17 @@ class PlainNetwork(nn.Module):
     """
 
     def __init__(
-        self, backbone: str, weights: str | Path | None, *, outputs: int, dropout: float = 0.0
+        self,
+        backbone: str,
+        weights: str | Path | None,
+        *,
+        outputs: int,
+        dropout: float = 0.0,
+        offsets: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = Backbone(backbone, weights)
+        self.offsets = offsets
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Conv2d(self.backbone.channels[-1], outputs, kernel_size=1)
 
@@ -123,8 +148,11 @@ class PlainNetwork(nn.Module):
             self.head.bias.copy_(layer.bias)
 
     def features(self, images: Tensor) -> Tensor:
-        """The last stage f5: (n, 3, H, W) → (n, C5, H/32, W/32)."""
-        return self.backbone(images)[-1]
+        """The last stage f5: (n, 3, H, W) → (n, C5, H/32, W/32), laid over the image."""
+        f5 = self.backbone(images)[-1]
+        if self.offsets is None:
+            return f5
+        return laid(f5, f5.shape[-2:], images.shape[-2:], STRIDES[-1], self.offsets[-1])
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 3, H, W) → f5 and the class maps (n, outputs, H/32, W/32)."""

@@ -41,7 +41,7 @@ def test_fusion_is_the_product_of_three_scales(sizes: list[tuple[int, int]]) -> 
         mean, deviation = (t.numpy()[:, None, None] for t in (norm.running_mean, deviation))
         scale = np.maximum((scale - mean) / deviation, 0)
         expected = expected * np.stack([upsample(maps, sizes[0]) for maps in scale])
-    np.testing.assert_allclose(fusion(features).numpy(), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(fusion(features, sizes[0]).numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
 @torch.inference_mode()

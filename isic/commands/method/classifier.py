@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from isic.commands.arguments import Curves, ImagesFile, Index, Output, TrainingRun, WeightsFile
 from isic.commands.options import File
@@ -26,7 +26,7 @@ def classifier(
     """Train the classifier with L_CE + λ·L_ICFS (Section 3.4)."""
     import torch
 
-    from isic.commands.trainings import train_and_save
+    from isic.commands.trainings import train_and_save, weights_offsets
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
     from isic.method.classifier import train_classifier
@@ -53,14 +53,19 @@ def classifier(
     train = trained(table)
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
     torch.manual_seed(run.seed)
-    shape = {"channels": settings.channels, "outputs": len(names)}
-    backbone, dropout = settings.backbone, settings.dropout
-    network = FusionNetwork(backbone, weights, dropout=dropout, **shape)
+    shape: dict[str, Any] = {
+        "backbone": settings.backbone,
+        "channels": settings.channels,
+        "outputs": len(names),
+        "dropout": settings.dropout,
+    }
+    network = FusionNetwork(weights=weights, **shape)
+    network.offsets = weights_offsets(network, pixels, run.crop, weights is not None)
     near = matrix if by_similarity else None
     train_and_save(
         "classifier",
         network,
-        {"kind": "fusion", "backbone": backbone, "dropout": dropout, **shape},
+        {"kind": "fusion", **shape, "offsets": network.offsets},
         lambda job: train_classifier(network, pixels, labels, similar, settings, job, near),
         run,
         table["image_id"].to_numpy()[train].tolist(),

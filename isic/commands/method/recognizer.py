@@ -21,7 +21,7 @@ def recognizer(
     import torch
 
     from isic.commands.running import command_provenance
-    from isic.commands.trainings import train_and_save
+    from isic.commands.trainings import train_and_save, weights_offsets
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
     from isic.method.recognizer import train_recognizer
@@ -43,10 +43,11 @@ def recognizer(
         save_network(output, network, header, command_provenance())
         return
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
+    network.offsets = weights_offsets(network, pixels, run.crop, weights is not None)
     train_and_save(
         "recognizer",
         network,
-        header,
+        {**header, "offsets": network.offsets},
         lambda job: train_recognizer(network, pixels, labels, settings, job),
         run,
         table["image_id"].to_numpy()[train].tolist(),

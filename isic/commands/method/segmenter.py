@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from isic.commands.arguments import Curves, ImagesFile, Index, Output, TrainingRun, WeightsFile
 from isic.commands.options import File
@@ -26,7 +26,7 @@ def segmenter(
     import numpy as np
     import torch
 
-    from isic.commands.trainings import train_and_save
+    from isic.commands.trainings import train_and_save, weights_offsets
     from isic.data.index import read_index, trained
     from isic.data.pack import load_images
     from isic.method.masks import nonempty, read_masks
@@ -45,12 +45,17 @@ def segmenter(
             "train the classifier longer: look at check.html."
         )
     torch.manual_seed(run.seed)
-    backbone, channels = settings.backbone, settings.channels
-    network = FusionNetwork(backbone, weights, channels=channels, outputs=1)
+    shape: dict[str, Any] = {
+        "backbone": settings.backbone,
+        "channels": settings.channels,
+        "outputs": 1,
+    }
+    network = FusionNetwork(weights=weights, **shape)
+    network.offsets = weights_offsets(network, pixels, run.crop, weights is not None)
     train_and_save(
         "segmenter",
         network,
-        {"kind": "fusion", "backbone": backbone, "channels": channels, "outputs": 1},
+        {"kind": "fusion", **shape, "offsets": network.offsets},
         lambda job: train_segmenter(network, pixels, targets, settings, job),
         run,
         image_ids,

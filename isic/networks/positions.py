@@ -1,0 +1,135 @@
+"""Where in an image the positions of a backbone's feature maps lie, and maps laid over the image.
+
+Position i of a scale looks at pixel offset + stride · i. The offset follows from the padding, and
+pretrained weights add to it: those that were trained with another padding, or at a side at which
+the positions lie unevenly, have learnt to look beside their centre (docs/results/alignment.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isic.networks.backbones import STRIDES, Backbone
+
+IMAGES, SIDE = 64, 161  # enough for half a pixel, whatever the images (docs/results/alignment.md)
+FARTHEST = 16  # pixels; half the stride of f5
+STEP = 0.5
+
+
+def offsets(backbone: Backbone, side: int, images: Tensor | None) -> list[float] | None:
+    """The pixel that position 0 of f3, f4 and f5 looks at, or None for exactly corner on corner.
+
+    Args:
+        side: of the images that the network sees, in pixels.
+        images: (n, 3, H, W) float, normalised, H and W about 161, on which what pretrained
+            weights have learnt is measured; None for random weights.
+
+    Returns:
+        None where all are 0 and the side is 32·k + 1: each scale then reaches from the first pixel
+        to the last, and corner on corner is its exact place.
+    """
+    found = padding_offsets(backbone)
+    if images is not None:
+        found = [a + b for a, b in zip(found, learnt_shifts(backbone, images), strict=True)]
+    exact = not any(found) and side % STRIDES[-1] == 1
+    return None if exact else found
+
+
+def padding_offsets(backbone: Backbone) -> list[float]:
+    """The centre of the pixels that position 0 of f3, f4, f5 sees, by kernels and padding alone."""
+    side = 256
+    at = {1: 0.0}  # stride → offset, of branches as well, which meet again in the same place
+
+    def note(module: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        before, after = (round(side / x.shape[-1]) for x in (inputs[0], output))
+        if before < after <= STRIDES[-1]:
+            kernel, padding = (
+                value if isinstance(value, int) else value[-1]
+                for value in (module.kernel_size, module.padding)
+            )
+            at[after] = at[before] + before * ((kernel - 1) / 2 - padding)
+
+    kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+    hooks = [m.register_forward_hook(note) for m in backbone.modules() if isinstance(m, kinds)]
+    was_training = backbone.training
+    with torch.no_grad():
+        backbone.eval()(torch.zeros(1, 3, side, side))
+    backbone.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return [at[stride] for stride in STRIDES]
+
+
+def learnt_shifts(backbone: Backbone, images: Tensor) -> list[float]:
+    """How many pixels beside its centre each of f3, f4, f5 looks, right and down, by its weights.
+
+    Features of mirrored images, mirrored back, are moved against those of the images until both
+    match best. Images have no side of their own, so half of the way is the weights' doing.
+    Measured from left to right: the weights' padding was the same from top to bottom.
+
+    Args:
+        images: (n, 3, H, W) float, normalised; n = 64 is enough.
+
+    Returns:
+        Multiples of half a pixel, at most 16 either way.
+    """
+    was_training = backbone.training
+    with torch.inference_mode():
+        backbone.eval()
+        pairs = zip(backbone(images), backbone(images.flip(3)), strict=True)
+        found = [
+            _shift(seen.float(), mirrored.float().flip(3), stride)
+            for (seen, mirrored), stride in zip(pairs, STRIDES, strict=True)
+        ]
+    backbone.train(was_training)
+    return found
+
+
+def _shift(seen: Tensor, mirrored: Tensor, stride: int) -> float:
+    """The shift in pixels by which two maps (n, C, h, w) correlate best, moved against each other.
+
+    Positions near the border, which some shift would take from beyond it, do not count.
+    """
+    seen, mirrored = (x - x.mean((0, 2, 3), keepdim=True) for x in (seen, mirrored))
+    width = seen.shape[-1]
+    inner = np.arange(-(-FARTHEST // stride), width - -(-FARTHEST // stride))
+    best, found = -np.inf, 0.0
+    for shift in sorted(np.arange(-FARTHEST, FARTHEST + STEP, STEP), key=abs):
+        moved = [
+            x @ _hat(torch.from_numpy(inner + sign * shift / stride), width).to(x).T
+            for x, sign in ((seen, -1), (mirrored, 1))
+        ]
+        match = float((moved[0] * moved[1]).sum() / (moved[0].norm() * moved[1].norm()))
+        if match > best:
+            best, found = match, float(shift)
+    return found
+
+
+def laid(
+    scale: Tensor, size: Sequence[int], image: Sequence[int], stride: int, offset: float
+) -> Tensor:
+    """A scale interpolated linearly to `size` positions, first and last on the image's corners.
+
+    Args:
+        scale: (n, C, h, w), position i at pixel offset + stride · i of either axis; beyond its
+            first and last the value of these holds.
+        size: (H', W') positions wanted.
+        image: (H, W) of the image in pixels.
+    """
+    matrices = []
+    for n, pixels, length in zip(size, image, scale.shape[-2:], strict=True):
+        place = torch.arange(n, device=scale.device)
+        pixel = place / place[-1:].clamp(min=1) * (pixels - 1)  # linspace would fix ONNX's sizes
+        matrices.append(_hat((pixel - offset) / stride, length).to(scale))
+    return matrices[0] @ (scale @ matrices[1].T)
+
+
+def _hat(at: Tensor, length: int) -> Tensor:
+    """Linear interpolation as a matrix: (n,) indices, any real number → (n, length)."""
+    at = at.clamp(0, length - 1)
+    return (1 - (at[:, None] - torch.arange(length, device=at.device)).abs()).clamp(min=0)
