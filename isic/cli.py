@@ -11,7 +11,15 @@ import click
 
 from isic.commands.running import command
 from isic.errors import InputError
-from isic.process import THREADS, end_with_the_workflow, rank
+from isic.process import (
+    DEFECT,
+    INTERRUPTED,
+    end_with_the_workflow,
+    name_user,
+    open_streams,
+    processes,
+    rank,
+)
 from isic.storage.files import disk_fault
 
 PEOPLE = ("init", "check", "predict", "export", "show")
@@ -41,8 +49,9 @@ From labelled folders to boxes:
   isic predict results/photos/model.safetensors NEW_PHOTOS
 
 The other commands are the stages of the workflow, each of which can be run by hand. Exit status: 0
-done, 1 bad input or settings, 2 wrong options, 3 done but for some images that cannot be read. An
-error is one line; with --debug, anywhere, it shows where it arose."""
+done, 1 bad input or settings, 2 wrong options, 3 done but for some images that cannot be read, 70 a
+defect of the program, 130 interrupted. An error is one line; with --debug, anywhere, it shows where
+it arose."""
 
 
 class Commands(click.Group):
@@ -71,16 +80,10 @@ isic = Commands("isic", help=HELP, no_args_is_help=True)
 
 def main() -> None:
     """Run the command; an error that a person can fix is one line and exit status 1."""
-    # Sums are split among threads, and with another number of them the last digits differ, from
-    # which a training goes elsewhere: so the number does not follow the machine's or `--cores`.
-    libraries = ("OMP", "MKL", "OPENBLAS")
-    os.environ.update({f"{library}_NUM_THREADS": str(THREADS) for library in libraries})
+    open_streams()
+    name_user()
     end_with_the_workflow()
     sys.excepthook, sys.unraisablehook = _without_disk_faults, _without_disk_faults_within
-    # OpenMP's threads spin while they wait, without end where there are as many as cores: as soon
-    # as another process wants a core, a training is ten times slower. A short spin costs nothing
-    # alone, and a fifth as much then. torch's OpenMP reads this when it is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if rank():  # of several, the others say the same again
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -94,10 +97,11 @@ def main() -> None:
         print(f"isic: {error.format_message()} See {path} --help.", file=sys.stderr)
         sys.exit(2)
     except click.Abort:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         message = _explanation(error)
         if message is None or len(arguments) < len(sys.argv) - 1:
+            sys.excepthook = _show_and_exit
             raise
         print(f"isic: {message}", file=sys.stderr, flush=True)
         hdf5 = sys.modules.get("isic.storage.hdf5")
@@ -106,6 +110,15 @@ def main() -> None:
             sys.stdout.flush()
             os._exit(1)
         sys.exit(1)
+
+
+def _show_and_exit(kind: Any, error: Any, trace: Any) -> None:
+    """A traceback; the exit status tells a defect of the program from bad input."""
+    sys.__excepthook__(kind, error, trace)
+    if _explanation(error) is None:
+        print("isic: this is a defect of the program. Report it with these lines.", file=sys.stderr)
+        sys.exit(DEFECT)
+    sys.exit(1)
 
 
 def _without_disk_faults(kind: Any, error: Any, trace: Any) -> None:
@@ -128,6 +141,8 @@ def _explanation(error: Exception) -> str | None:
             "not enough memory. Lower batch_size, or classes_per_batch and images_per_class, or "
             "crop; or run fewer jobs at a time."
         )
+    if processes() > 1 and re.search("gloo|NCCL", str(error)):
+        return f"another process of the training has ended ({str(error).partition('. ')[0]})."
     if isinstance(error, OSError) and error.errno:
         what = error.filename or error.filename2 or "a file"
         return f"{what}: {error.strerror}. Fix that, then run the same command again."

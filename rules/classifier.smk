@@ -16,7 +16,7 @@ rule classifier:
         "results/{dataset}/benchmarks/{arm}/classifier.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=gpus,
         launch=launch,

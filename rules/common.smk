@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from isic.errors import InputError
+from isic.process import WORKFLOW, identity, name_user
 from isic.provenance.digests import code_digest
 from isic.settings import inputs, jobs, runs
 from isic.settings.check import check
@@ -22,8 +23,9 @@ from snakemake.exceptions import WorkflowError
 # the jobs, even if it is killed (`isic.process.end_with_the_workflow`).
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
-    ISIC_WORKFLOW=str(os.getpid()),
+    **{WORKFLOW: identity(os.getpid())},
 )
+name_user()  # for Snakemake, which asks for the name before it starts a job
 
 
 def or_exit(function, *arguments):
@@ -166,6 +168,11 @@ def where(condition):
 def gpus(wildcards):
     """GPUs of a training."""
     return settings(wildcards).gpus
+
+
+def compute_threads(wildcards):
+    """Threads of a computation. Fewer cores than that (`--cores`) change no result: they share them."""
+    return settings(wildcards).threads
 
 
 def launch(wildcards):

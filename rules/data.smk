@@ -12,6 +12,7 @@ rule birds:
         dataset=where(lambda own: own.source.type == "birds"),
     conda:
         "../envs/isic.yaml"
+    threads: 8
     params:
         options=job(jobs.source),
         code=code("birds"),

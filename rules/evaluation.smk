@@ -15,7 +15,7 @@ rule maps:
         "results/{dataset}/benchmarks/{network}_{kind}/maps.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=1,
     params:

@@ -16,7 +16,7 @@ rule features:
         dataset=where(lambda own: own.features.on_disk is None),
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=1,
     params:

@@ -24,9 +24,10 @@ rule check:
         "../envs/isic.yaml"
     params:
         run=files(inputs.model_folder),
+        options=job(jobs.computing),
         code=code("check"),
     shell:
-        "isic check {params.run:q} --output {output.page:q} 2>&1 | tee {log:q}"
+        "isic check {params.run:q} --output {output.page:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule model:
@@ -67,15 +68,16 @@ rule predictions:
         "results/{dataset}/benchmarks/predictions.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 8
+    threads: lambda wildcards: max(8, compute_threads(wildcards))
     resources:
         gpu=1,
     params:
         folder=subpath(output.boxes, parent=True),
+        options=job(jobs.computing),
         code=code("predict"),
     shell:
         "isic predict {input.model:q} {input.root:q} --index {input.index:q} --output {params.folder:q}"
-        " 2>&1 | tee {log:q}"
+        " {params.options} 2>&1 | tee {log:q}"
 
 
 # How much the confidence is worth, where true boxes tell.

@@ -15,7 +15,7 @@ rule plain:
         "results/{dataset}/benchmarks/plain_seed~{seed}/recognizer.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=gpus,
         launch=launch,
@@ -43,7 +43,7 @@ rule recognizer:
         "results/{dataset}/benchmarks/recognizer/recognizer.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=gpus,
         launch=launch,
@@ -70,7 +70,7 @@ rule topk:
         "results/{dataset}/benchmarks/topk.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=1,
     params:

@@ -16,7 +16,7 @@ rule segmenter:
         "results/{dataset}/benchmarks/{arm}/segmenter.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=gpus,
         launch=launch,

@@ -15,7 +15,7 @@ rule similarity:
         "results/{dataset}/benchmarks/similarity.tsv"
     conda:
         "../envs/isic.yaml"
-    threads: 4
+    threads: compute_threads
     resources:
         gpu=1,
     params:

@@ -13,11 +13,18 @@ from typing import Any
 import click
 
 from isic.commands.options import PathType, parameters, whole
-from isic.process import rank
+from isic.process import rank, use_threads
 from isic.provenance.digests import command_module
+from isic.settings.kinds import Threads
+from isic.settings.sections import Run
 from isic.storage.files import before_replace
 
 UNRECORDED = ("init", "export", "show")  # what they write stands for itself
+# Whose results depend on the number of threads: they take it as an option.
+COMPUTING = (
+    *("similarity", "classifier", "features", "directions", "masks", "segmenter", "recognizer"),
+    *("topk", "maps", "check", "predict"),
+)
 
 
 def command(stage: str) -> click.Command:
@@ -25,12 +32,18 @@ def command(stage: str) -> click.Command:
     name = stage.rpartition(" ")[2]
     function = getattr(import_module(command_module(stage)), name.replace("-", "_"))
     kind = click.Command if stage in UNRECORDED else Recorded
-    return kind(
-        name,
-        params=parameters(function),
-        callback=lambda **values: function(**whole(function, values)),
-        help=function.__doc__,
-    )
+
+    def run(threads: int = Run.threads, **values: Any) -> Any:
+        _begin(threads)
+        return function(**whole(function, values))
+
+    options = parameters(_begin) if stage in COMPUTING else []
+    return kind(name, params=[*parameters(function), *options], callback=run, help=function.__doc__)
+
+
+def _begin(threads: Threads = Run.threads) -> None:
+    """Before a command's own imports."""
+    use_threads(threads)
 
 
 class Recorded(click.Command):

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from isic.errors import InputError
+from isic.process import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,7 +50,7 @@ class Encoded:
                 f"{error.filename}: cannot be read ({error.strerror}). "
                 "Delete the files that were made of it and run the same command again."
             ) from error
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(cores())
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -32,7 +32,8 @@ from isic.errors import InputError
 from isic.localization.objects import Objects, find_objects, pixel_mask
 from isic.networks.files import Model, load_model
 from isic.networks.fusion import logits
-from isic.training.devices import pick_device, place
+from isic.process import cores
+from isic.training.devices import place
 from isic.training.inference import autocast
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -105,8 +106,8 @@ class Localizer:
 
     Args:
         model: see `Localizer.load`.
-        device: where the networks run; None takes a GPU that no other isic process uses, else the
-            CPU.
+        device: where the networks run; None takes torch's current GPU, else the CPU. No GPU is
+            held against others, as the commands do.
 
     Raises:
         InputError: a setting of the model cannot be met.
@@ -114,7 +115,7 @@ class Localizer:
 
     def __init__(self, model: Model, device: torch.device | str | None = None) -> None:
         self.model = model
-        self.device = torch.device(device) if device is not None else pick_device()
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         for network in (model.segmenter, model.recognizer):
             if network is not None:
                 place(network, self.device)
@@ -189,7 +190,7 @@ class Localizer:
             except InputError as error:
                 return error
 
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             sources = iter(images)
             batches = iter(lambda: list(islice(sources, batch_size)), [])
 

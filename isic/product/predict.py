@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from isic.data.image import contents, decode_small, in_order
 from isic.errors import InputError
+from isic.process import cores
 from isic.product.localizer import Localization, Localizer
 from isic.product.predictions import ABOUT, BOX_COLUMNS, IMAGE_COLUMNS, OURS
 from isic.storage.files import folder_beside, make_folder, write_json
@@ -117,7 +118,7 @@ def predict(
     boxes: list[dict[str, Any]] = []
     with (
         new_predictions(folder) as part,
-        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        ThreadPoolExecutor(cores()) as pool,
         tqdm(total=len(paths), desc="predict", unit=" images", mininterval=1.0) as bar,
     ):
         found = localizer.stream(

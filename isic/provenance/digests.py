@@ -1,12 +1,12 @@
 """A digest of the code that a stage runs, so that Snakemake reruns what an edit may change.
 
 A digest says whether a *result* may differ. It covers the stage's command (`isic/commands/`), all
-`isic` modules that it imports, directly or not, the data files that these name, and the number of
-threads, by which sums differ in their last digits. They are found without being run, in the syntax
-trees, and what no result depends on is left out: comments, docstrings, help texts, imports for type
-checkers, the words of errors and of what is printed, and the rooms of `LEFT_OUT`. So a comment
-reruns nothing, an edit of `isic/method/nmf.py` reruns the stages that use it, and a new command
-none. Snakemake does not see inside a package by itself. Imports must be absolute and written out.
+`isic` modules that it imports, directly or not, and the data files that these name. They are found
+without being run, in the syntax trees, and what no result depends on is left out: comments,
+docstrings, help texts, imports for type checkers, the words of errors and of what is printed, and
+the rooms of `LEFT_OUT`. So a comment reruns nothing, an edit of `isic/method/nmf.py` reruns the
+stages that use it, and a new command none. Snakemake does not see inside a package by itself.
+Imports must be absolute and written out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 
 from isic.errors import InputError
-from isic.process import THREADS
 
 PACKAGE = Path(__file__).parents[1]
 GROUPS = ("figure",)  # folders of isic/commands whose commands are named with the folder's name
@@ -53,7 +52,7 @@ def code_digest(stage: str) -> str:
         InputError: there is no such command, or a module uses a relative import.
     """
     modules = sorted(_reachable([command_module(stage)]))
-    parts = [f"{THREADS} threads", *(f"{name} {_module_text(name)}" for name in modules)]
+    parts = [f"{name} {_module_text(name)}" for name in modules]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

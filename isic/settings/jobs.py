@@ -75,12 +75,18 @@ def image_shard(own: Settings, resize: int | str, shard: int | str) -> str:
 def similarity(own: Settings) -> str:
     pretrained = own.classifier.weights != "none"
     view = {"crop": own.images.crop, "backbone": own.classifier.backbone if pretrained else None}
-    return options(section(own.similarity) | view)
+    return options(section(own.similarity) | view | threads(own))
+
+
+def threads(own: Settings) -> dict[str, int]:
+    """What the computations of a data set have in common."""
+    return {"threads": own.threads}
 
 
 def _training(own: Settings, seed: int | str) -> dict[str, Any]:
     """What the trainings of a data set's networks have in common."""
-    return {"seed": seed, "crop": own.images.crop, "deterministic": own.deterministic}
+    shared = {"seed": seed, "crop": own.images.crop, "deterministic": own.deterministic}
+    return shared | threads(own)
 
 
 def classifier(own: Settings, arm: str) -> str:
@@ -116,15 +122,16 @@ def features(own: Settings, shard: int | str) -> str:
             "crop": own.images.crop,
             "precision": own.classifier.precision,
         }
+        | threads(own)
     )
 
 
 def directions(own: Settings) -> str:
-    return options(section(own.directions))
+    return options(section(own.directions) | threads(own))
 
 
 def masks(own: Settings) -> str:
-    return options(section(own.masks) | {"size": own.images.resize})
+    return options(section(own.masks) | {"size": own.images.resize} | threads(own))
 
 
 def topk_view(own: Settings) -> Images | Recognizer:
@@ -138,12 +145,17 @@ def topk_precision(own: Settings) -> str:
 
 def topk(own: Settings) -> str:
     view = {"crop": topk_view(own).crop, "precision": topk_precision(own)}
-    return options({"k": K, **view})
+    return options({"k": K, **view} | threads(own))
 
 
 def maps(own: Settings, network: str, kind: str) -> str:
     precision = getattr(own, runs.heading(network, kind).network).precision
-    return options({"kind": kind, "crop": own.images.crop, "precision": precision})
+    return options({"kind": kind, "crop": own.images.crop, "precision": precision} | threads(own))
+
+
+def computing(own: Settings) -> str:
+    """Where a command takes no other setting."""
+    return options(threads(own))
 
 
 def boxes(own: Settings, network: str, kind: str) -> str:

@@ -42,7 +42,17 @@ Channels = Annotated[int, Setting("N, channels of the fused map (paper 3.3)", le
 Dropout = Annotated[float, Setting("probability, before the last layer (SPOL)", least=0, below=1)]
 BatchSize = Annotated[int, Setting("images a batch (SPOL)", least=2)]
 Precision = Annotated[
-    Literal["float32", "bf16"], Setting("of a network's arithmetic; bf16 is mixed precision")
+    Literal["float32", "bf16"],
+    Setting("of a network's arithmetic; bf16 is mixed precision, float32 never TF32"),
+]
+Threads = Annotated[
+    int,
+    Setting(
+        "of a computation on the CPU, however many cores there are: with another number the last "
+        "digits of sums differ (docs/results/memory-and-threads.md)",
+        least=1,
+        most=1024,
+    ),
 ]
 Unreadable = Annotated[
     Literal["error", "skip"],

@@ -23,6 +23,7 @@ from isic.settings.kinds import (
     Seed,
     Sigmoid,
     Store,
+    Threads,
     Unreadable,
     Weights,
 )
@@ -43,6 +44,7 @@ class Run:
     gpus: Annotated[
         int, Setting("GPUs that train one network together; reruns nothing", least=1, most=1024)
     ] = 1
+    threads: Threads = 4
     deterministic: Annotated[
         bool,
         Setting("the same weights from the same seed on a GPU, too, slower; the CPU always does"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -15,21 +15,47 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
+from isic.errors import InputError
+
 
 @cache
 def pick_device() -> torch.device:
     """A GPU that no other `isic` process uses, else the CPU. Waits where all GPUs are taken.
 
-    CUDA_VISIBLE_DEVICES, which clusters set, limits the choice. A GPU is held until the process
-    ends, however it ends: the operating system keeps the lock.
+    For commands, whose processes are their own. CUDA_VISIBLE_DEVICES, which clusters set, limits
+    the choice. A GPU is held until the process ends, however it ends: the operating system keeps
+    the lock. What is float32 is then computed in float32: torch's own choice is TF32, of 10 bits,
+    in convolutions.
+
+    Raises:
+        InputError: the folder of the locks is somebody else's.
     """
     if not torch.cuda.is_available():
         return torch.device("cpu")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     properties = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-    folder = Path(tempfile.gettempdir(), f"isic-gpus-{getpass.getuser()}")
+    folder = Path(tempfile.gettempdir(), f"isic-gpus-{os.getuid()}")
     device = torch.device("cuda", _take([str(p.uuid) for p in properties], folder))
     torch.cuda.set_device(device)
     return device
+
+
+def own_folder(path: Path) -> None:
+    """A folder in a place that all users share, made where there is none.
+
+    Raises:
+        InputError: it is somebody else's, who could hold or replace what is in it.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = path.lstat()
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise InputError(
+            f"{path}: is not a folder that only you can write to. Delete it, or set TMPDIR to a "
+            "folder of yours, the same for all jobs."
+        )
 
 
 def place(network: nn.Module, device: torch.device) -> None:
@@ -60,7 +86,7 @@ _held: list[FileLock] = []  # as long as the process lives
 
 def _take(names: Sequence[str], folder: Path, wait: float = 1.0) -> int:
     """Lock the first free name's file in `folder`; which it was."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    own_folder(folder)
     waiting = False
     while True:
         for place, name in enumerate(names):
@@ -72,6 +98,7 @@ def _take(names: Sequence[str], folder: Path, wait: float = 1.0) -> int:
             _held.append(lock)
             return place
         if not waiting:
-            print(f"all {len(names)} GPUs are held by other isic processes: waiting.", flush=True)
+            held = "the GPU is" if len(names) == 1 else f"all {len(names)} GPUs are"
+            print(f"{held} held by other isic commands: waiting for one to end.", flush=True)
             waiting = True
         time.sleep(wait)

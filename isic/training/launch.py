@@ -8,67 +8,102 @@ error with a traceback of its own. These meet in a file and talk over the loopba
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from isic.process import end_with_the_workflow
+from isic.process import (
+    INTERRUPTED,
+    MEETING,
+    WORKFLOW,
+    end_with_the_workflow,
+    identity,
+    open_streams,
+)
 
+GRACE = 2.0  # seconds
 LOOPBACK = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), "lo")
 
 
 def launch(count: int, command: Sequence[str]) -> int:
     """Run `count` processes of a command, each with its RANK, as torchrun would.
 
-    When one fails, the others are ended, and what it wrote to standard error is shown; so each of
-    them may say the same, and it is said once.
+    What they write to standard error is passed on line by line, with the rank where there are
+    several. When one fails, the others are ended, after time to say why it may have been.
 
     Returns:
         The exit status: 0, or that of the process that failed (128 + the signal that ended it).
     """
     with tempfile.TemporaryDirectory(prefix="isic-") as folder:
-        said = [Path(folder, f"stderr{rank}") for rank in range(count)]
-        workers = []
+        workers, readers = [], []
         for rank in range(count):
             variables = {
                 "RANK": rank,
                 "LOCAL_RANK": rank,
                 "WORLD_SIZE": count,
                 "LOCAL_WORLD_SIZE": count,
-                "ISIC_MEETING": Path(folder, "meeting").as_uri(),
-                "ISIC_WORKFLOW": os.getpid(),  # they end when this process does, however it ends
+                MEETING: Path(folder, "meeting").as_uri(),
+                WORKFLOW: identity(os.getpid()),  # they end when this process does, however it ends
                 "GLOO_SOCKET_IFNAME": LOOPBACK,
                 "NCCL_SOCKET_IFNAME": LOOPBACK,
             }
             environment = os.environ | {name: str(value) for name, value in variables.items()}
-            with said[rank].open("wb") as file:
-                workers.append(subprocess.Popen(command, env=environment, stderr=file))
+            worker = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+            name = f"rank {rank}: " if count > 1 else ""
+            reader = threading.Thread(
+                target=_pass_on, args=(worker.stderr, name.encode()), daemon=True
+            )
+            reader.start()
+            workers.append(worker)
+            readers.append(reader)
         try:
-            while None in (ended := [worker.poll() for worker in workers]) and not any(ended):
+            last = math.inf
+            while None in (ended := [worker.poll() for worker in workers]):
+                if any(ended):
+                    last = min(last, time.monotonic() + GRACE)
+                if time.monotonic() > last:
+                    break
                 time.sleep(0.05)
         finally:
             for worker in workers:
                 worker.kill()
                 worker.wait()
-        words = [path.read_text(encoding="utf-8", errors="replace") for path in said]
-    # What one process does wrong, others may notice before it is looked at: the one that says what.
-    failed = [rank for rank, status in enumerate(ended) if status]
-    shown = min(failed, key=lambda rank: "isic: " not in words[rank], default=0)
-    sys.stderr.write(words[shown])
-    status = ended[shown] or 0
+            for reader in readers:
+                reader.join(1)  # not for ever: a process of the worker's own may hold the pipe
+    # What ends one ends others: first of all a signal, then an error that is explained.
+    status = min(filter(None, ended), default=0)
     if status < 0:
-        print(f"isic: process {shown} was ended by signal {-status}.", file=sys.stderr)
+        print(f"isic: rank {ended.index(status)} was ended by signal {-status}.", file=sys.stderr)
     return status if status >= 0 else 128 - status
 
 
+_said: set[bytes] = set()
+_one_at_a_time = threading.Lock()
+
+
+def _pass_on(lines: Iterable[bytes], name: bytes) -> None:
+    """Write each line, with whose it is; an error that several explain is said once."""
+    for line in lines:
+        with _one_at_a_time, suppress(OSError):  # nobody may read any more; the worker goes on
+            if line not in _said:
+                sys.stderr.buffer.write(name + line)
+                sys.stderr.flush()
+            if line.startswith(b"isic: "):
+                _said.add(line)
+
+
 if __name__ == "__main__":
+    open_streams()
     end_with_the_workflow()
     try:
         sys.exit(launch(int(sys.argv[1]), sys.argv[2:]))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

@@ -39,6 +39,7 @@ Losses = Callable[[nn.Module, Tensor, Tensor, Tensor | None], dict[str, Tensor]]
 LINE_EVERY = 30.0  # seconds, at least, between two lines on the console within an epoch
 
 CHECKPOINT_EVERY = 60.0  # seconds, at least, between two checkpoints
+ASK_EVERY = 50  # steps in which several processes agree once on whether to save: they wait then
 
 IMAGES_NAMED = 8  # of a batch whose loss is not finite; the log names all
 
@@ -248,7 +249,9 @@ def train(
         sources = supply(stored, [batch[local_rows(len(batch))] for batch in to_do], device)
         masks = None if wanted is None else supply(wanted, to_do, device)
         for batch, (pictures, places) in zip(to_do, sources, strict=True):
-            if checkpoint and broadcast_decision(time.perf_counter() - kept > CHECKPOINT_EVERY):
+            asked = processes() == 1 or at.step % ASK_EVERY == 0
+            late = time.perf_counter() - kept > CHECKPOINT_EVERY
+            if checkpoint and asked and broadcast_decision(late):
                 watch.check(at, saved_at)  # a network that is broken is not kept
                 checkpoint.save(_state(at, network, optimizer, rng))
                 saved_at = _kept(checkpoint, at)

@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from isic.errors import InputError
-from isic.process import processes, rank
+from isic.process import MEETING, neighbours, nodes, processes, rank
 from isic.training.devices import pick_device
 
 
@@ -30,17 +30,16 @@ def process_group() -> Iterator[None]:
     if processes() == 1:
         yield
         return
-    wanted, found = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    wanted, found = neighbours(), torch.cuda.device_count()
     if 0 < found < wanted:  # without a GPU they share the cores
         raise InputError(f"gpus: {wanted} GPUs are asked for, and there are {found}: lower gpus.")
     dist.init_process_group(
         "nccl" if pick_device().type == "cuda" else "gloo",
-        os.environ.get("ISIC_MEETING", "env://"),  # a file, or where torchrun says
+        os.environ.get(MEETING, "env://"),  # a file, or where torchrun says
         rank=rank(),
         world_size=processes(),
     )
-    nodes = os.environ.get("GROUP_WORLD_SIZE", "1")
-    print(f"{processes()} processes on {nodes} nodes train together", flush=True)
+    print(f"{processes()} processes on {nodes()} nodes train together", flush=True)
     try:
         yield
     finally:

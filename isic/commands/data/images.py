@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from isic.commands.arguments import Index, Output, Shard, Shards
 from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.errors import InputError
+from isic.process import cores
 from isic.settings.declare import Setting
 from isic.settings.kinds import Resize, Store
 from isic.settings.sections import Images
@@ -38,7 +38,7 @@ def images(
         return
     table = read_index(index)
     table = table[evaluated(table)] if tested else table
-    workers = os.cpu_count() or 1
+    workers = cores()
     if store == "pixels":
         pack(table, root, output, resize, workers, command_provenance())
         return

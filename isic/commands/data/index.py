@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from isic.commands.options import File
+from isic.process import cores
 from isic.settings.declare import Setting
 from isic.settings.kinds import Unreadable
 from isic.settings.sections import Images
@@ -34,7 +34,7 @@ def index(
         "imagenet": index_imagenet,
         "pets": index_pets,
     }
-    table, boxes, skipped = sources[type](root, unreadable, workers=os.cpu_count() or 1)
+    table, boxes, skipped = sources[type](root, unreadable, workers=cores())
     write_csv(boxes, truth)
     write_csv(table, output)
     counts = table["split"].value_counts()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
 
 from isic.commands.options import File
 from isic.errors import InputError
+from isic.process import cores
 from isic.settings.declare import Setting
 
 
@@ -44,7 +44,7 @@ def init(
     output = output or Path(f"{name}.yaml")
     if output.exists():
         raise InputError(f"{output}: is there already. Delete it, or name another with --output.")
-    table, boxes, skipped = index_folder(root, "skip", workers=os.cpu_count() or 1)
+    table, boxes, skipped = index_folder(root, "skip", workers=cores())
     found = survey(root, table, len(boxes), skipped)
     gpu = torch.cuda.is_available()
     backbone = backbone or ("resnet50" if gpu else "mobilenet_v2")
@@ -54,7 +54,7 @@ def init(
     with atomic(output) as part:
         part.write_text(settings_file(found, name, gpu, backbone, weights), encoding="utf-8")
     print("\n".join(report(found)))
-    snakemake = f"snakemake --cores {os.cpu_count()} results/{name}"
+    snakemake = f"snakemake --cores {cores()} results/{name}"
     print(
         f"\nwritten: {output}\n\n"
         "Next, in the folder of the Snakefile: train, and localise the objects of every image,\n"

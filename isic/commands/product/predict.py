@@ -50,6 +50,7 @@ def predict(
     from isic.product.image_files import common_root, find_images
     from isic.product.localizer import Localizer
     from isic.product.predict import PredictOptions, predict
+    from isic.training.devices import pick_device
 
     problems: dict[str, str] = {}
     labels = None
@@ -68,7 +69,7 @@ def predict(
     if min_area is None:  # of every image one box, however small the object
         min_area = 0.01 if all_objects else 0.0
     options = PredictOptions(all_objects, min_area, masks, overlays, classes)
-    localizer = Localizer.load(model)
+    localizer = Localizer.load(model, pick_device())
     found = predict(
         localizer,
         root,

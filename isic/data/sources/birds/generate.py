@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import functools
 import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from PIL import Image
 from isic.data.sources.birds.looks import MAX_GENERA, MAX_SPECIES, look
 from isic.data.sources.birds.render import render
 from isic.errors import InputError
+from isic.process import cores
 from isic.storage.files import folder_beside
 
 SPLITS = ("train", "test")
@@ -105,7 +105,7 @@ def generate(
             for root in (part, part / "masks"):
                 (root / split / look(g, s).name).mkdir(parents=True)
         write = functools.partial(_write_image, part, size, seed)
-        processes = min(os.cpu_count() or 1, 8, len(jobs) // IMAGES_PER_PROCESS + 1)
+        processes = min(cores(), 8, len(jobs) // IMAGES_PER_PROCESS + 1)
         if processes == 1:
             rows = [write(job) for job in jobs]
         else:  # spawned: safe whatever the caller has imported
