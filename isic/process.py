@@ -68,20 +68,20 @@ def cores() -> int:
 
 
 @cache
-def _quota() -> float:
+def _quota(root: Path = Path("/")) -> float:
     """Cores' worth of time that control groups leave this process, as a container's limit does."""
     least = float(os.cpu_count() or 1)
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, own = line.split(":", 2)
             if controllers and "cpu" not in controllers.split(","):
                 continue
-            root = Path("/sys/fs/cgroup", "cpu" if controllers else "")
+            groups = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
             files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
             group = PurePosixPath(own.lstrip("/"))
             for folder in (group, *group.parents):
                 with suppress(OSError, ValueError):  # no such group, "max", or -1: no limit
-                    words = " ".join((root / folder / file).read_text() for file in files)
+                    words = " ".join((groups / folder / file).read_text() for file in files)
                     quota, period = map(int, words.split())
                     if quota > 0:
                         least = min(least, quota / period)

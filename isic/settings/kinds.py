@@ -48,8 +48,8 @@ Precision = Annotated[
 Threads = Annotated[
     int,
     Setting(
-        "of a computation on the CPU, however many cores there are: with another number the last "
-        "digits of sums differ (docs/results/memory-and-threads.md)",
+        "of a computation on the CPU, or as many as it has cores, if fewer: with another number "
+        "the last digits of sums differ (docs/results/memory-and-threads.md)",
         least=1,
         most=1024,
     ),

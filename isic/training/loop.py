@@ -250,8 +250,11 @@ def train(
         masks = None if wanted is None else supply(wanted, to_do, device)
         for batch, (pictures, places) in zip(to_do, sources, strict=True):
             asked = processes() == 1 or at.step % ASK_EVERY == 0
-            late = time.perf_counter() - kept > CHECKPOINT_EVERY
-            if checkpoint and asked and broadcast_decision(late):
+            if (
+                checkpoint
+                and asked
+                and broadcast_decision(time.perf_counter() - kept > CHECKPOINT_EVERY)
+            ):
                 watch.check(at, saved_at)  # a network that is broken is not kept
                 checkpoint.save(_state(at, network, optimizer, rng))
                 saved_at = _kept(checkpoint, at)

@@ -69,7 +69,7 @@ def test_workers_change_nothing(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_set, "IMAGES_PER_PROCESS", 6)
-    monkeypatch.setattr(data_set.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(data_set, "cores", lambda: 2)
     generate(tmp_path / "two", **SMALL)
     assert contents(tmp_path / "two") == contents(small)
 

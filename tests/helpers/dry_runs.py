@@ -92,6 +92,7 @@ DATASETS = {
         "images": VIEW,
         "seeds": [3, 4],
         "deterministic": True,
+        "threads": 2,
         "similarity": {"dimensions": 9},
         "classifier": {
             "backbone": "resnet18",

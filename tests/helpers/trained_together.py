@@ -58,7 +58,7 @@ def main(output: Path) -> None:
         # 8, 8 and 5 images a batch: one that two processes cannot halve
         found["segmenter"] = train_segmenter(network, images, masks, batch_size=8, **SETTINGS)
         found["head"] = network.head.weight.flatten().tolist()
-        training.CHECKPOINT_EVERY = -1.0
+        training.CHECKPOINT_EVERY, training.ASK_EVERY = -1.0, 1
         found["whole"], found["resumed"] = (
             with_dropout(images, labels, similar, Checkpoint(output, {})) for _ in range(2)
         )

@@ -126,6 +126,15 @@ def test_files_arrays_and_pillow_images_are_one(localizer: Localizer, files: lis
     assert localizer([]) == []
 
 
+def test_no_gpu_is_held(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook would make every command wait, or wait for them. Of a pretended GPU."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("isic.product.localizer.place", lambda *_: None)
+    monkeypatch.setattr("isic.training.devices._take", lambda *_: pytest.fail("held"))
+    assert Localizer.load(model).device == torch.device("cuda")
+    assert Localizer.load(model, "cpu").device == torch.device("cpu")
+
+
 def test_the_batch_does_not_matter(localizer: Localizer, files: list[Path]) -> None:
     many = files * 3
     one = [found.boxes for found in localizer.stream(many, batch_size=1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,15 +41,15 @@ def test_bad_input_is_one_line(tmp_path: Path):
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("isic: no.csv: cannot be read")
+    assert re.match("rank [01]: isic: no.csv: cannot be read", line)
     assert not (tmp_path / "OUT").exists()
 
 
 @pytest.mark.parametrize(
     ("fault", "status", "said"),
     [
-        ("sys.exit('isic: no room')", 1, "isic: no room\n"),
-        ("os.kill(os.getpid(), 9)", 137, "isic: process 1 was ended by signal 9.\n"),
+        ("sys.exit('isic: no room')", 1, "rank 1: isic: no room\n"),
+        ("os.kill(os.getpid(), 9)", 137, "isic: rank 1 was ended by signal 9.\n"),
     ],
     ids=["error", "signal"],
 )
@@ -64,6 +65,37 @@ def test_one_that_fails_ends_the_others(fault: str, status: int, said: str, tmp_
     assert time.monotonic() < begin + 30
     assert (done.returncode, done.stderr) == (status, said)
     assert not any(map(psutil.pid_exists, map(int, done.stdout.split())))
+
+
+def test_what_they_say_is_passed_on_at_once(tmp_path: Path):
+    """With whose it is; what hangs would show nothing else."""
+    script = (
+        "import os, sys, time\n"
+        "print('a warning', os.environ['RANK'], file=sys.stderr, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    command = [*LAUNCH, "2", sys.executable, "-c", script]
+    launcher = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        assert launcher.stderr is not None
+        lines = {launcher.stderr.readline() for _ in range(2)}
+        assert launcher.poll() is None
+    finally:
+        launcher.kill()
+        launcher.communicate()
+    assert lines == {f"rank {rank}: a warning {rank}\n" for rank in range(2)}
+
+
+def test_an_error_is_told_though_another_process_ends_before_it(tmp_path: Path):
+    """The one that notices is first; the one that knows has time to say what it was."""
+    script = (
+        "import os, sys, time\n"
+        "if os.environ['RANK'] == '0': sys.exit(70)\n"
+        "time.sleep(0.5)\n"
+        "sys.exit('isic: no room')\n"
+    )
+    done = launched(2, script, tmp_path)
+    assert (done.returncode, done.stderr) == (1, "rank 1: isic: no room\n")
 
 
 @pytest.mark.slow

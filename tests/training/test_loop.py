@@ -121,6 +121,25 @@ def test_a_long_epoch_says_how_far_it_is(
     ]
 
 
+@pytest.mark.parametrize(("count", "expected"), [(1, 120), (2, 3)])
+def test_several_processes_do_not_wait_for_each_other_at_every_step(
+    count: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether to save is agreed on now and then, at the same steps by all."""
+    asked = []
+    monkeypatch.setattr("isic.training.loop.processes", lambda: count)
+    monkeypatch.setattr("isic.training.loop.broadcast_decision", asked.append)
+
+    def losses(model: nn.Module, x: Tensor, *_) -> dict[str, Tensor]:
+        return {"loss": model(x).mean()}
+
+    checkpoint = Checkpoint(tmp_path / "a", {})
+    images = scenes(240)[0]
+    sampler = in_order(240, 2)
+    train(Tiny(), images, losses, sampler, epochs=1, seed=0, checkpoint=checkpoint, **SETTINGS)
+    assert len(asked) == expected
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_training(value: float) -> None:
     logged = []

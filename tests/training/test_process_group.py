@@ -6,10 +6,15 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
+import torch
 
+from isic.errors import InputError
 from isic.training import devices
 from isic.training.process_group import all_gather_rows, local_rows, row_ranges
 
@@ -77,6 +82,7 @@ def _same_curves(one: dict, two: dict) -> None:
 
 @pytest.mark.parametrize(("n", "expected"), [(8, [3, 3, 2]), (3, [1, 1, 1]), (4, [1, 1, 2])])
 def test_row_ranges(n: int, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     monkeypatch.setenv("WORLD_SIZE", "3")
     found = row_ranges(n)
     rows = [list(range(n))[share] for share in found]
@@ -91,10 +97,66 @@ def test_alone_nothing_is_gathered() -> None:
     assert all_gather_rows(marker, 3) is marker  # type: ignore[arg-type]
 
 
-def test_no_two_take_the_same_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def open_to_all(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+def link(path: Path) -> None:
+    (path.parent / "elsewhere").mkdir(mode=0o700)
+    path.symlink_to(path.parent / "elsewhere")
+
+
+def somebody_elses(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    os.chown(path, 54321, -1)
+
+
+def test_the_folder_of_the_locks_is_made_or_taken_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        devices.own_folder(tmp_path / "locks")
+        assert (tmp_path / "locks").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("make", [open_to_all, link, Path.touch, somebody_elses])
+def test_a_folder_that_others_may_write_to_holds_no_locks(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    if make is somebody_elses and os.getuid():
+        pytest.skip("root alone gives a folder away")
+    make(tmp_path / "locks")
+    with pytest.raises(InputError, match=r"locks: is not a folder that only you.* set TMPDIR"):
+        devices._take(["a"], tmp_path / "locks")
+
+
+def test_a_gpu_is_picked_for_a_user_without_a_name_and_computes_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pretended GPU; what is float32 is not TF32 there."""
+    monkeypatch.setattr(devices, "_held", [])
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("getpass.getuser", lambda: {}["uid not found"])
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    pretended = {
+        "is_available": lambda: True,
+        "device_count": lambda: 1,
+        "get_device_properties": lambda _: SimpleNamespace(uuid="GPU-1"),
+        "set_device": lambda _: None,
+    }
+    with mock.patch.multiple(torch.cuda, **pretended):
+        assert devices.pick_device.__wrapped__() == torch.device("cuda", 0)
+    assert (tmp_path / f"isic-gpus-{os.getuid()}" / "GPU-1").exists()
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_no_two_take_the_same_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(devices, "_held", held := [])
     taken = [devices._take(["a", "b"], tmp_path / "locks") for _ in range(2)]
     assert taken == [0, 1]
+    capsys.readouterr()
     waiting = threading.Thread(
         target=lambda: taken.append(devices._take(["a", "b"], tmp_path / "locks", wait=0.01))
     )
@@ -104,3 +166,6 @@ def test_no_two_take_the_same_device(tmp_path: Path, monkeypatch: pytest.MonkeyP
     held.pop(1).release()  # as the end of a process does
     waiting.join(10)
     assert taken == [0, 1, 1]
+    assert capsys.readouterr().out.splitlines() == [
+        "all 2 GPUs are held by other isic commands: waiting for one to end."
+    ]

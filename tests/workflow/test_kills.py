@@ -14,6 +14,8 @@ import pytest
 from processes import alive
 from workflows import Workflow
 
+from isic.process import INTERRUPTED, WORKFLOW, identity
+
 
 def test_the_same_files_after_kills_and_on_another_number_of_cores(
     workflow: Workflow, everything: Workflow
@@ -46,7 +48,7 @@ def test_a_job_ends_with_its_workflow(tmp_path):
     birds = ["birds", str(tmp_path / "source"), "--train-images", "5000"]
     job = subprocess.Popen(
         [sys.executable, "-m", "isic.cli", *birds],
-        env={**os.environ, "ISIC_WORKFLOW": str(workflow.pid)},
+        env={**os.environ, WORKFLOW: identity(workflow.pid)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -55,7 +57,7 @@ def test_a_job_ends_with_its_workflow(tmp_path):
         time.sleep(0.1)
     children = psutil.Process(job.pid).children(recursive=True)
     workflow.send_signal(signal.SIGKILL)
-    assert job.wait(10) == 1
+    assert job.wait(10) == INTERRUPTED
     workflow.wait()
     assert alive(children) == []
     assert not (tmp_path / "source").exists()

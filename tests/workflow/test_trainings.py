@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from dry_runs import BASE, DATASETS, ISIC, NAMED, RECOGNIZER, VIEW, Command, Find
 
+from isic.commands.running import COMPUTING
 from isic.settings.sections import Classifier
 
 
@@ -166,6 +167,17 @@ def test_without_pretrained_weights_the_first_seeds_baseline_says_what_is_simila
         assert not classifier(command, BASE.format(seed)).all("similarity")
         found = classifier(command, ISIC.format(seed)).all("similarity")
         assert found == ["results/own/similarity.h5"]
+
+
+def test_the_number_of_threads_reaches_all_that_computes_and_nothing_else(
+    dry: list[Command],
+) -> None:
+    """So that a change of it makes that again, and no more."""
+    found = {"own": "2", "named": "4", "given": "4"}
+    assert {c.stage for c in dry} >= set(COMPUTING)
+    for one in dry:
+        expected = found[one.dataset] if one.stage in COMPUTING else None
+        assert one["threads"] == expected, one.words
 
 
 def test_several_gpus_train_together_and_apply_alone(command: Find) -> None:
