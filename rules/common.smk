@@ -26,6 +26,9 @@ os.environ.update(
     **{WORKFLOW: identity(os.getpid())},
 )
 name_user()  # for Snakemake, which asks for the name before it starts a job
+# Where nobody reads Snakemake's output any more (`>&-`, `| head`, a terminal that is gone), `tee` still writes the log,
+# and does not fail with it a job that is done.
+shell.prefix("set -euo pipefail; trap '' PIPE; tee() {{ command tee \"$@\" || :; }}; ")
 
 
 def or_exit(function, *arguments):

@@ -127,7 +127,7 @@ def test_the_number_of_threads_is_set_and_recorded(
 
 
 def test_the_number_of_threads_reaches_the_libraries() -> None:
-    """It has to be set before they are loaded, whatever Snakemake has set. One: any machine has it."""
+    """It is set before they are loaded, whatever Snakemake has set. One: any machine has it."""
     code = (
         "import sys; from isic.commands.running import command\n"
         "import isic.commands.method.directions as module\n"
