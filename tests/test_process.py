@@ -70,6 +70,13 @@ def test_a_jobs_number_of_threads_is_its_number_of_cores(
     assert cores() == expected
 
 
+def test_nothing_else_counts_the_machines_cores() -> None:
+    """But for the page that says on what it ran."""
+    package = Path(process.__file__).parent
+    counting = {p.name for p in package.rglob("*.py") if "cpu_count" in p.read_text("utf-8")}
+    assert counting == {"process.py", "report.py"}
+
+
 def test_processes_of_one_machine_share_its_cores(machine: pytest.MonkeyPatch) -> None:
     machine.setenv("TORCHELASTIC_RUN_ID", "1")
     machine.setenv("LOCAL_WORLD_SIZE", "2")

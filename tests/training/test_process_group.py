@@ -133,7 +133,6 @@ def test_a_gpu_is_picked_for_a_user_without_a_name_and_computes_in_float32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a pretended GPU; what is float32 is not TF32 there."""
-    monkeypatch.setattr(devices, "_held", [])
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr("getpass.getuser", lambda: {}["uid not found"])
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
