@@ -103,7 +103,11 @@ def test_they_end_with_what_started_them(tmp_path: Path):
     """Also if that is killed and cannot tell them."""
     command = [sys.executable, "-m", "isic.cli", "birds", "source", "--train-images", "5000"]
     launcher = subprocess.Popen(
-        [*LAUNCH, "2", *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*LAUNCH, "2", *command],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "4"},  # cores, of which each has two
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     begin = time.monotonic()
     started = psutil.Process(launcher.pid)
