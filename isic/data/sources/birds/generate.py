@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import functools
 import multiprocessing
+import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -21,7 +23,7 @@ from PIL import Image
 from isic.data.sources.birds.looks import MAX_GENERA, MAX_SPECIES, look
 from isic.data.sources.birds.render import render
 from isic.errors import InputError
-from isic.process import cores
+from isic.process import INTERRUPTED, cores
 from isic.storage.files import folder_beside
 
 SPLITS = ("train", "test")
@@ -53,6 +55,17 @@ def _write_image(folder: Path, size: int, seed: int, job: tuple[int, int, int, i
     height, width = mask.shape
     box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     return SPLITS[split], its.name, f"{name}.jpg", width, height, *box
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, and not after its share of images."""
+
+    def wait() -> None:
+        if parent := multiprocessing.parent_process():
+            parent.join()
+            os._exit(INTERRUPTED)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def generate(
@@ -109,7 +122,8 @@ def generate(
         if processes == 1:
             rows = [write(job) for job in jobs]
         else:  # spawned: safe whatever the caller has imported
-            with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            context = multiprocessing.get_context("spawn")
+            with context.Pool(processes, initializer=_end_with_parent) as pool:
                 rows = pool.map(write, jobs, chunksize=16)
         rows.sort(key=lambda row: (SPLITS.index(row[0]), *row[1:3]))
         with (part / "boxes.csv").open("w", newline="") as file:
