@@ -20,7 +20,7 @@ from isic.process import (
     processes,
     rank,
 )
-from isic.storage.files import disk_fault
+from isic.storage.faults import disk_fault, fault_file, fault_number, remedy
 
 PEOPLE = ("init", "check", "predict", "export", "show")
 STAGES = (
@@ -143,9 +143,9 @@ def _explanation(error: Exception) -> str | None:
         )
     if processes() > 1 and re.search("gloo|NCCL", str(error)):
         return f"another process of the training has ended ({str(error).partition('. ')[0]})."
-    if isinstance(error, OSError) and error.errno:
-        what = error.filename or error.filename2 or "a file"
-        return f"{what}: {error.strerror}. Fix that, then run the same command again."
+    if isinstance(error, OSError) and (number := fault_number(error)):
+        where = fault_file(error) or "a file that the system does not name"
+        return f"{where}: {os.strerror(number)}. {remedy(number)}"
     return None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from isic.process import rank, use_threads
 from isic.provenance.digests import command_module
 from isic.settings.kinds import Threads
 from isic.settings.sections import Run
-from isic.storage.files import before_replace
+from isic.storage.files import around_replace, check_place, descriptor
 
 UNRECORDED = ("init", "export", "show")  # what they write stands for itself
 # Whose results depend on the number of threads: they take it as an option.
@@ -31,7 +32,7 @@ def command(stage: str) -> click.Command:
     """The command of a stage, made of the function of its name in its module."""
     name = stage.rpartition(" ")[2]
     function = getattr(import_module(command_module(stage)), name.replace("-", "_"))
-    kind = click.Command if stage in UNRECORDED else Recorded
+    kind = Command if stage in UNRECORDED else Recorded
 
     def run(threads: int = Run.threads, **values: Any) -> Any:
         _begin(threads)
@@ -46,7 +47,22 @@ def _begin(threads: Threads = Run.threads) -> None:
     use_threads(threads)
 
 
-class Recorded(click.Command):
+class Command(click.Command):
+    """A command that begins only where its outputs can be written, and whose words do not get into
+    what it writes to /dev/stdout."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        outputs = given_paths(ctx, writes=True)
+        for path in outputs:
+            check_place(path)
+        with redirect_stdout(sys.stderr) if 1 in map(descriptor, outputs) else nullcontext():
+            return self.work(ctx)
+
+    def work(self, ctx: click.Context) -> Any:
+        return super().invoke(ctx)
+
+
+class Recorded(Command):
     """A command that says what it does, on what, how long it took and how much memory, takes only
     inputs that are as they were written, and keeps the provenance of what it writes."""
 
@@ -54,20 +70,24 @@ class Recorded(click.Command):
         ctx.meta["arguments"] = shlex.join(args)
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def work(self, ctx: click.Context) -> Any:
         if not sys.stdout.isatty():
             print(f"isic {_stage(ctx)} {ctx.meta['arguments']}", flush=True)
+        from isic.provenance.records import forget_checkpoints
+
         begin = time.perf_counter()
         files: list[Path] = []
-        token = before_replace.set(_recorder(files))
+        token = around_replace.set(_recorder(files))
         try:
             command_provenance()  # refuses a damaged input before the work
-            result = super().invoke(ctx)
+            result = super().work(ctx)
+            if rank() == 0:
+                forget_checkpoints(given_paths(ctx, writes=False))
             for path in files:
                 print(f"written: {path}, {path.stat().st_size:,} bytes")
             return result
         finally:
-            before_replace.reset(token)
+            around_replace.reset(token)
             seconds = round(time.perf_counter() - begin, 1)
             print(f"{_stage(ctx)}: {seconds} s, at most {_memory()}", flush=True)
 
@@ -90,15 +110,19 @@ def is_given(name: str) -> bool:
     return source is click.core.ParameterSource.COMMANDLINE
 
 
-def _recorder(files: list[Path]) -> Callable[[Path, Path], None]:
-    """Keeps the record of each file that is about to be moved into place, and its path."""
+def _recorder(files: list[Path]) -> Callable[[Path, Path], AbstractContextManager[None]]:
+    """Keeps the record of each file that is moved into place, and its path."""
 
-    def keep(part: Path, path: Path) -> None:
-        from isic.provenance.records import is_artifact, write_record
+    @contextmanager
+    def keep(part: Path, path: Path) -> Iterator[None]:
+        from isic.provenance.records import is_artifact, recording
 
-        if rank() == 0 and is_artifact(path):
-            write_record(path, command_provenance(), part)
-            files.append(path)
+        if rank() or not is_artifact(path):
+            yield
+            return
+        with recording(path, command_provenance(), part):
+            yield
+        files.append(path)
 
     return keep
 

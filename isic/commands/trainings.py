@@ -18,6 +18,7 @@ from isic.localization.views import whole
 from isic.networks.files import Network, save_network
 from isic.networks.positions import IMAGES, SIDE, offsets
 from isic.process import rank
+from isic.storage.files import is_stream
 from isic.storage.tables import write_csv
 from isic.training.checkpoint import Checkpoint
 from isic.training.curves import event_log
@@ -61,7 +62,7 @@ def train_and_save(
         shape: what builds the network again, see `isic.networks.files.save_network`.
         train: trains the network in place, and returns its curves.
     """
-    checkpoint = Checkpoint(output, command_provenance())
+    checkpoint = None if is_stream(output) else Checkpoint(output, command_provenance())
     with (
         reproducible(run.deterministic),
         process_group(),
@@ -71,4 +72,3 @@ def train_and_save(
     if rank() == 0:
         write_csv(history, curves)
         save_network(output, network, shape, command_provenance())
-        checkpoint.remove()

@@ -12,6 +12,7 @@ import numpy as np
 
 from isic.errors import InputError
 from isic.process import cores
+from isic.storage.faults import unreadable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,7 +30,7 @@ class Encoded:
         decode: bytes → uint8 array of that shape; runs in several threads.
 
     Raises:
-        InputError: a file is missing.
+        InputError: a file is missing, or cannot be opened.
     """
 
     def __init__(
@@ -43,13 +44,8 @@ class Encoded:
     ) -> None:
         self.paths, self.shape = list(paths), (len(file), *shape)
         self._file, self._offset, self._size, self._decode = file, offset, size, decode
-        try:
-            self._opened = [open(path, "rb") for path in paths]  # noqa: SIM115
-        except OSError as error:
-            raise InputError(
-                f"{error.filename}: cannot be read ({error.strerror}). "
-                "Delete the files that were made of it and run the same command again."
-            ) from error
+        for path in self.paths:
+            self._bytes(path, 0, 0)
         self._pool = ThreadPoolExecutor(cores())
 
     def __len__(self) -> int:
@@ -67,9 +63,23 @@ class Encoded:
             return images[0]
         return np.stack(images) if images else np.empty((0, *self.shape[1:]), np.uint8)
 
+    @staticmethod
+    def _bytes(path: Path, offset: int, size: int) -> bytes:
+        """A part of a file, which is open no longer: there may be more than may be open at once."""
+        try:
+            with open(path, "rb", buffering=0) as file:
+                return os.pread(file.fileno(), size, offset)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}). "
+                "Delete the files that were made of it and run the same command again."
+            ) from error
+        except OSError as error:
+            raise unreadable(path, error) from error
+
     def _read(self, row: int) -> np.ndarray:
         number, size = self._file[row], int(self._size[row])
-        data = os.pread(self._opened[number].fileno(), size, int(self._offset[row]))
+        data = self._bytes(self.paths[number], int(self._offset[row]), size)
         try:
             image = self._decode(data)
             if image.shape != self.shape[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import warnings
@@ -64,6 +65,8 @@ def contents(path: Path) -> bytes:
             raise InputError("a folder" if path.is_dir() else "not a regular file")
         return path.read_bytes()
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # not the image's fault
+            raise
         raise InputError(error.strerror or str(error)) from error
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from isic.errors import InputError
+from isic.storage.faults import fault_number
 
 STRIDES = (8, 16, 32)
 HEAD = ("avgpool", "fc", "classifier", "heads", "dropout", "flatten")
@@ -129,6 +130,8 @@ def load_weights(network: nn.Module, path: str | Path, *, head: bool = False) ->
     except FileNotFoundError as error:
         raise InputError(f"weights: no file {path}. Put it there or set weights: none.") from error
     except Exception as error:  # torch raises many kinds: unpickling, zip, key and shape errors
+        if fault_number(error):  # tells nothing about the file
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"weights: {path} is no torchvision state dict of this backbone ({reason}). "

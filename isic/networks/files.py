@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from isic.errors import InputError
 from isic.networks.backbones import check_finite
 from isic.networks.fusion import FusionNetwork, PlainNetwork
+from isic.storage.faults import reading
 from isic.storage.files import atomic
 
 KINDS = {"fusion": FusionNetwork, "plain": PlainNetwork}
@@ -162,7 +163,7 @@ def load_model(path: str | Path) -> Model:
         ) from error
 
 
-DAMAGED = (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError)
+DAMAGED = (SafetensorError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 def _write(path: str | Path, state: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -175,7 +176,7 @@ def _write(path: str | Path, state: Mapping[str, Tensor], header: Mapping[str, A
 
 def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and header of a file that `_write` wrote; one of DAMAGED where it is not."""
-    with safe_open(path, framework="pt") as file:
+    with reading(path), safe_open(path, framework="pt") as file:
         header = json.loads((file.metadata() or {})["isic"])
         return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
 

@@ -21,7 +21,8 @@ from pycocotools import mask as rle
 from isic.errors import InputError
 from isic.localization.objects import pixel_box
 from isic.product.predictions import Predictions
-from isic.storage.files import new_folder, write_json
+from isic.storage.files import write_json
+from isic.storage.folders import new_folder
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,8 @@ from isic.errors import InputError
 from isic.process import cores
 from isic.product.localizer import Localization, Localizer
 from isic.product.predictions import ABOUT, BOX_COLUMNS, IMAGE_COLUMNS, OURS
-from isic.storage.files import folder_beside, make_folder, write_json
+from isic.storage.files import write_json
+from isic.storage.folders import filled, finish
 from isic.storage.tables import write_csv
 
 OVERLAY = 1024  # longer side of an overlay, pixels
@@ -49,7 +49,7 @@ def names_for(image_ids: Iterable[str], suffix: str) -> dict[str, str]:
 
 @contextmanager
 def new_predictions(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`; what is in it is moved there when the block ends well.
+    """Yield a new folder; what is in it is moved into `folder` when the block ends well.
 
     Earlier predictions in `folder` are replaced; other files in it stay.
 
@@ -57,6 +57,7 @@ def new_predictions(folder: Path) -> Iterator[Path]:
         InputError: `folder` has files of the same names that `isic predict` did not write.
     """
     folder = Path(folder)
+    finish(folder, OURS)
     there = [name for name in OURS if (folder / name).exists()]
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file. Name a folder with --output.")
@@ -65,18 +66,8 @@ def new_predictions(folder: Path) -> Iterator[Path]:
             f"{folder}: has a {there[0]} that `isic predict` did not write. "
             "Name another folder with --output."
         )
-    with folder_beside(Path(os.path.abspath(folder))) as part:
+    with filled(folder, OURS) as part:
         yield part
-        make_folder(folder)
-        for name in OURS:
-            old = folder / name
-            if old.is_dir():
-                shutil.rmtree(old)
-            else:
-                old.unlink(missing_ok=True)
-        for name in OURS:  # predictions.json last: with it, they are whole
-            if (part / name).exists():
-                (part / name).replace(folder / name)
 
 
 @dataclass(frozen=True)
@@ -167,7 +158,8 @@ def predict(
         write_csv(images, part / "images.csv")
         write_csv(pd.DataFrame(boxes, columns=BOX_COLUMNS), part / "boxes.csv")
         classes = list(dict.fromkeys(labels)) if labels is not None else localizer.model.classes
-        about = {"root": os.path.relpath(root, folder), "classes": classes, **(metadata or {})}
+        place = os.path.realpath(folder)  # by whatever links it is reached
+        about = {"root": os.path.relpath(root, place), "classes": classes, **(metadata or {})}
         write_json(about, part / ABOUT)
     return images
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from isic.data.index import check_ids
 from isic.errors import InputError
+from isic.storage.faults import fault_number
 from isic.storage.tables import read_csv
 
 IMAGE_COLUMNS = ["image_id", "width", "height", "class", "probability", "objects", "mask"]
@@ -65,6 +66,8 @@ class Predictions:
                     raise ValueError(f"it is not {image.width} x {image.height} pixels large")
                 return np.asarray(mask)
         except (OSError, ValueError, SyntaxError) as error:
+            if fault_number(error):
+                raise
             raise InputError(
                 f"{self.folder / image.mask}: cannot be read ({error}). Predict again."
             ) from error
@@ -91,12 +94,12 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
         boxes = boxes.astype({"object": int, "width": int, "height": int, "confidence": float})
         boxes = boxes.astype(dict.fromkeys(("x0", "y0", "x1", "y1"), float))
         boxes["area"] = pd.to_numeric(boxes["area"])  # empty where no masks were written
-        root = Path(os.path.normpath(folder / about["root"]))
+        root = Path(os.path.normpath(folder.resolve() / about["root"]))
         classes = list(about["classes"])
         if unknown := set(boxes["class"]) - {*classes, ""}:
             raise ValueError(f"class {min(unknown)} is not in predictions.json")
         return Predictions(folder, root, classes, images, boxes)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: cannot be read ({' '.join(str(error).split())}). Predict again."
         ) from error

@@ -1,7 +1,8 @@
 """Where a file came from: its record, `.NAME.made.json` beside it, and what a stage's inputs are.
 
-A record is written before its file is moved into place. A file that is older than its record and of
-the same length is taken for the one that was written; any other is compared by its SHA-256.
+A record is written before its file is moved into place, and stands when the file does. A file that
+is older than its record and of the same length is taken for the one that was written; any other is
+compared by its SHA-256; one without a record is taken as it is.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from isic.errors import InputError
 from isic.provenance.digests import code_digest
-from isic.storage.files import write_json
+from isic.storage.files import atomic, resolved
 
 PACKAGES = ("isic", "numpy", "scikit-learn", "torch", "torchvision")
 
@@ -67,9 +69,27 @@ def _portable(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
+def checkpoint_path(path: str | os.PathLike[str]) -> Path:
+    """Where the training that will write a file keeps its state."""
+    path = resolved(Path(path))
+    return path.with_name(f"{path.name}.checkpoint")
+
+
+def forget_checkpoints(inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Remove the checkpoints of the trainings that inputs are of.
+
+    Not the training does it: a workflow that is killed before it has heard of its end makes it
+    again, from there. What is used is known to be done.
+    """
+    for path in inputs:
+        with suppress(OSError):  # there is none, or the folder is read-only
+            checkpoint_path(path).unlink()
+
+
 def record_path(path: str | os.PathLike[str]) -> Path:
-    """Where a file's provenance and fingerprint stand: `.NAME.made.json` beside it."""
-    path = Path(path)
+    """Where a file's provenance and fingerprint stand: `.NAME.made.json` beside it, or beside what
+    a link leads to."""
+    path = resolved(Path(path))
     return path.with_name(f".{path.name}.made.json")
 
 
@@ -81,17 +101,21 @@ def is_artifact(path: Path) -> bool:
     )
 
 
-def write_record(
+@contextmanager
+def recording(
     path: str | os.PathLike[str], made: Mapping[str, str], part: str | os.PathLike[str]
-) -> None:
+) -> Iterator[None]:
     """Keep the provenance of a file beside it, with its length and fingerprint.
 
-    Args:
-        path: the file's place.
-        part: where it stands at the moment.
+    In the block the file is moved from `part` to its place. Killed there, the file that was in the
+    place, or the one that is now, has no record: none has the other's.
     """
-    size = Path(part).stat().st_size
-    write_json({**made, "size": size, "fingerprint": fingerprint(part)}, record_path(path))
+    record = record_path(path)
+    with atomic(record) as new:
+        content = {**made, "size": Path(part).stat().st_size, "fingerprint": fingerprint(part)}
+        new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        record.unlink(missing_ok=True)
+        yield
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from isic.errors import InputError
 from isic.provenance.digests import code_digest
 from isic.provenance.records import fingerprint, is_untouched, read_record
+from isic.storage.faults import reading
 from isic.storage.hdf5 import open_hdf5
 
 PARTS = ("command", "settings", "code", "versions", "inputs")
@@ -33,7 +34,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
             found = dict(file.attrs)
     elif path.suffix == ".safetensors":
         try:
-            with safe_open(path, framework="np") as file:
+            with reading(path), safe_open(path, framework="np") as file:
                 found = json.loads((file.metadata() or {}).get("isic", "{}"))
         except (SafetensorError, OSError, ValueError) as error:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and the disk's faults in one line.
+"""Files that appear whole or not at all; devices and pipes are written into.
 
 What is written stands under a temporary name beside its final one and is moved into place when it
 is complete, so that no reader ever takes a part for the whole, whatever is killed and whenever.
@@ -7,14 +7,18 @@ is complete, so that no reader ever takes a part for the whole, whatever is kill
 from __future__ import annotations
 
 import errno
+import fcntl
 import glob
 import json
 import os
 import platform
 import re
 import shutil
+import stat
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -22,15 +26,22 @@ from typing import Any
 import psutil
 
 from isic.errors import InputError, WriteError
+from isic.storage.faults import writing
 
-# Of writing, whatever is done: an error with another number may come from what is read meanwhile.
-REMEDIES = {
-    errno.ENOSPC: "Make room there",
-    errno.EDQUOT: "Make room there, or have the quota raised",
-    errno.EFBIG: "Raise the limit on the size of files, or write to another file system",
-    errno.EROFS: "Make the folder writable, or name another",
-    errno.EIO: "Look at the disk's health",
-}
+
+def resolved(path: Path) -> Path:
+    """Where a link leads, which need not be there yet; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def left_over(path: Path) -> list[Path]:
+    """What killed processes left under temporary names of `path`."""
+    host, found = re.escape(platform.node()), []
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = re.fullmatch(rf"\.{re.escape(path.name)}\.{host}\.(\d+)\.part", old.name)
+        if pid and not psutil.pid_exists(int(pid[1])):
+            found.append(old)
+    return found
 
 
 def temporary(path: Path) -> Path:
@@ -39,66 +50,10 @@ def temporary(path: Path) -> Path:
     Two processes that write the same file never share a temporary one, so that neither moves the
     other's half into place.
     """
-    host = platform.node()
-    for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        pid = re.fullmatch(rf"\.{re.escape(path.name)}\.{re.escape(host)}\.(\d+)\.part", old.name)
-        if pid and not psutil.pid_exists(int(pid[1])):
-            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-    return path.with_name(f".{path.name}.{host}.{os.getpid()}.part")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk says while the block writes `path` into WriteError: full, read-only, …"""
-    try:
-        yield
-    except Exception as error:
-        number = disk_fault(error)
-        if not number:
-            raise
-        raise WriteError(
-            f"{path}: cannot be written ({os.strerror(number)}). "
-            f"{REMEDIES[number]}, then run the same command again."
-        ) from error
-
-
-def disk_fault(error: BaseException | None) -> int:
-    """The number, of REMEDIES, of the disk's fault behind an exception, also HDF5's; or 0."""
-    while error is not None:
-        found = re.search(r"\b(?:errno = |os error )(\d+)", str(error))
-        number = error.errno if isinstance(error, OSError) else found and int(found[1])
-        if number in REMEDIES:
-            return number
-        error = error.__context__
-    return 0
-
-
-@contextmanager
-def folder_beside(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`, to be moved into its place; at the end it is gone."""
-    make_folder(path.parent)
-    with writing(path):
-        part = temporary(path)
-        make_folder(part)
-        try:
-            yield part
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-
-
-@contextmanager
-def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a folder beside `path`; it becomes `path`, new or empty, when the block ends well.
-
-    Raises:
-        InputError: it holds something, or there is a file in its place.
-    """
-    path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path}: holds something already. Delete it, or name another folder.")
-    with folder_beside(path) as part:
-        yield part
-        part.replace(path)
+    for old in left_over(path):
+        with suppress(OSError):  # another user's
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
 
 
 def make_folder(path: Path) -> None:
@@ -116,9 +71,62 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-# Called with the temporary path and the final one before a file is moved into place.
-before_replace: ContextVar[Callable[[Path, Path], None] | None] = ContextVar(
-    "before_replace", default=None
+def descriptor(path: Path) -> int | None:
+    """The number of this process's open file that /dev/stdout, /dev/fd/N and the like stand for."""
+    for _ in range(8):  # links
+        folder = os.path.realpath(path.parent)
+        if path.name.isdigit() and re.fullmatch(rf"/dev/fd|/proc/{os.getpid()}/.*fd", folder):
+            return int(path.name)
+        if not path.is_symlink():
+            break
+        path = path.parent / os.readlink(path)
+    return None
+
+
+def is_stream(path: Path) -> bool:
+    """Whether what is written to `path` goes into a device, a pipe or an open file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return descriptor(path) is not None or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def check_place(path: Path) -> None:
+    """InputError unless `path` can be written, as far as can be told before the work."""
+    if (number := descriptor(path)) is not None:
+        try:
+            writable = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        except OSError:
+            writable = False
+        if not writable:
+            raise InputError(f"{path}: is not open for writing. Name a file.")
+        return
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise InputError(f"{path}: {error.strerror}. Name another place.") from error
+        mode = stat.S_IFREG
+    if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
+        what = "socket" if stat.S_ISSOCK(mode) else "disk"
+        raise InputError(f"{path}: is a {what}. Name a file.")
+    place = path
+    if stat.S_ISREG(mode):  # moved into its folder, which may have to be made
+        folders = Path(os.path.abspath(resolved(path))).parents
+        place = next(folder for folder in folders if os.path.lexists(folder))
+        if not place.is_dir():
+            raise InputError(f"{path}: cannot be made, {place} is a file. Name another place.")
+    if not os.access(place, os.W_OK):
+        raise WriteError(
+            f"{path}: cannot be written ({place} is read-only). Make it writable, or name another "
+            "place, then run the same command again."
+        )
+
+
+# Called with the temporary path and the final one; the file is moved into place within.
+around_replace: ContextVar[Callable[[Path, Path], AbstractContextManager[None]] | None] = (
+    ContextVar("around_replace", default=None)
 )
 
 
@@ -126,7 +134,8 @@ before_replace: ContextVar[Callable[[Path, Path], None] | None] = ContextVar(
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends well.
 
-    The temporary name holds the process's number; what a killed run leaves, the next one removes.
+    A link stays, and the file that it leads to is written. What is written to a device or pipe is
+    copied into it at the end.
 
     Raises:
         InputError: there is a folder of that name, or a file where its folder should be.
@@ -135,23 +144,48 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder. Name a file.")
-    make_folder(path.parent)
-    if not os.access(path.parent, os.W_OK):
-        raise WriteError(
-            f"{path}: cannot be written (the folder is read-only). Make it writable, or name "
-            "another, then run the same command again."
-        )
+    if is_stream(path):
+        with _copied_into(path) as part:
+            yield part
+        return
+    place = resolved(path)
+    make_folder(place.parent)
+    check_place(place)
     with writing(path):
-        part = temporary(path)
+        part = temporary(place)
         try:
             yield part
             with part.open("rb") as file:
                 os.fsync(file.fileno())
-            if keep := before_replace.get():
-                keep(part, path)
-            part.replace(path)
+            around = around_replace.get()
+            with around(part, path) if around else nullcontext():
+                _replace(part, place)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _replace(part: Path, place: Path) -> None:
+    try:
+        part.replace(place)
+    except OSError as error:
+        if error.errno != errno.EBUSY:  # a mount point, as of a file that a container is given
+            raise
+        shutil.copyfile(part, place)
+
+
+@contextmanager
+def _copied_into(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; what is there at the end is written into a device or pipe."""
+    check_place(path)
+    with writing(path), tempfile.TemporaryDirectory(prefix="isic-") as folder:
+        part = Path(folder, path.name)
+        yield part
+        number = descriptor(path)
+        if number == 1:
+            sys.stdout.flush()
+        into = path if number is None else os.dup(number)
+        with part.open("rb") as source, open(into, "wb") as stream:
+            shutil.copyfileobj(source, stream)
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 from isic.errors import InputError
-from isic.storage.files import atomic, disk_fault
+from isic.storage.faults import disk_fault, fault_number, reading, remedy
+from isic.storage.files import atomic
 from isic.storage.layouts import Layout
 
 
@@ -20,7 +21,9 @@ def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Ite
     """Open a new HDF5 file for writing, atomically; `attributes` go on its root."""
     with atomic(path) as part:
         # libver fixes the format's version: two runs give the same arrays *and* readable files.
-        file = h5py.File(part, "w", libver="v110", track_order=True)
+        # Unlocked, as to read: nobody else writes it, and some file systems have no locks.
+        with _named(path, "written"):
+            file = h5py.File(part, "w", libver="v110", track_order=True, locking=False)
         try:
             file.attrs.update(attributes)
             yield file
@@ -44,15 +47,25 @@ def open_hdf5(path: str | os.PathLike[str], layout: Layout | None = None) -> Ite
     Raises:
         InputError: the file is missing, truncated, no HDF5 file, or of another layout.
     """
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read as HDF5 ({error}). Delete it and run the same command again."
-        ) from error
+    with reading(path), _named(path, "read as HDF5"):
+        file = h5py.File(path, "r", locking=False)
     with file:
         check_layout(file, layout or {})
         yield file
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str], done: str) -> Iterator[None]:
+    """InputError with the file's name for what HDF5 says in the block, which names none."""
+    try:
+        yield
+    except OSError as error:
+        if number := fault_number(error):
+            reason = f"{os.strerror(number)}). {remedy(number)}"
+            raise InputError(f"{path}: cannot be {done} ({reason}") from error
+        raise InputError(
+            f"{path}: cannot be {done} ({error}). Delete it and run the same command again."
+        ) from error
 
 
 def check_layout(file: h5py.File, layout: Layout) -> None:

@@ -1,14 +1,17 @@
-"""A lock that goes when its process does."""
+"""Locks that go when their process does."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
-
-from filelock import FileLock, Timeout
+import sys
+from typing import IO
 
 from isic.errors import InputError
+from isic.storage.faults import NO_LOCKS
 
-_held: list[FileLock] = []  # as long as the process lives, however it ends
+_held: list[IO[str]] = []  # as long as the process lives, however it ends
 
 
 def lock(path: str | os.PathLike[str]) -> None:
@@ -17,12 +20,32 @@ def lock(path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: another one does.
     """
-    file_lock = FileLock(path)
-    try:
-        file_lock.acquire(blocking=False)
-    except Timeout as error:
+    if not take(path):
         raise InputError(
             f"{path}: another snakemake works in this folder. Wait until it is done, or work in "
             "another folder (snakemake --directory)."
-        ) from error
-    _held.append(file_lock)
+        )
+
+
+def take(path: str | os.PathLike[str]) -> bool:
+    """Whether the lock is this process's now, and not another's; it is until the process ends.
+
+    Where the file system has no locks, it is, with a warning.
+    """
+    # Not filelock's: without locks it takes the file, which an earlier run may have left, for one.
+    file = open(path, "a")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            file.close()
+            return False
+        if error.errno not in NO_LOCKS:
+            raise
+        print(
+            f"isic: warning: {path}: the file system has no locks ({error.strerror}). "
+            "See yourself that nothing else uses what it stands for.",
+            file=sys.stderr,
+        )
+    _held.append(file)
+    return True

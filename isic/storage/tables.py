@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from isic.errors import InputError
+from isic.storage.faults import reading
 from isic.storage.files import atomic
 
 
@@ -30,7 +31,8 @@ def read_csv(
     """
     try:
         # As text first: a class may be called 007, NA or null.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        with reading(path):
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
         if missing := [name for name in columns if name not in table]:
             raise ValueError(f"no column {', '.join(missing)}")
         chosen = [*columns, *(name for name in others if name in table)]
@@ -41,10 +43,8 @@ def read_csv(
                 line = 2 + int(np.argmin(np.isfinite(table[name])))
                 raise ValueError(f"line {line}: {name} is not a finite number")
         return table
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: does not exist. Check the path, or write it first.") from error
     except (OSError, ValueError) as error:  # ValueError: also pandas' parser and Unicode errors
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        reason = " ".join(str(error).split())
         raise InputError(
             f"{path}: cannot be read ({reason}). Delete it and run the same command again."
         ) from error

@@ -1,7 +1,8 @@
 """Unfinished trainings: saved as they go, and taken up where they stopped.
 
 A checkpoint tells which training it is of (settings, versions, inputs, code) and serves that one
-alone. It lies beside the file that the training will write, and goes when that is written.
+alone. It lies beside the file that the training will write, and goes when that is used
+(`isic.provenance.records.forget_checkpoints`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 
 from isic.process import rank
+from isic.provenance.records import checkpoint_path
 from isic.storage.files import atomic
 
 DIGEST = 32  # bytes of SHA-256 that a file begins with: torch does not notice what changed in one
@@ -31,7 +33,7 @@ class Checkpoint:
     """
 
     def __init__(self, output: Path, provenance: Mapping[str, str]) -> None:
-        self.path = output.with_name(f"{output.name}.checkpoint")
+        self.path = checkpoint_path(output)
         self.identity = json.dumps(provenance, sort_keys=True)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
@@ -71,8 +73,3 @@ class Checkpoint:
         data = file.getvalue()
         with atomic(self.path) as part:
             part.write_bytes(hashlib.sha256(data).digest() + data)
-
-    def remove(self) -> None:
-        """Delete the file: its training is finished."""
-        if rank() == 0:
-            self.path.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from isic.storage.files import make_folder
+
 Log = Callable[[int, dict[str, float]], None]
 
 
@@ -25,6 +27,7 @@ def event_log(folder: Path | None, stage: str) -> Iterator[Log]:
         return
     from torch.utils.tensorboard import SummaryWriter
 
+    make_folder(folder)
     for old in folder.glob(f"events.*.{stage}"):
         old.unlink()
     with SummaryWriter(str(folder), filename_suffix=f".{stage}") as writer:

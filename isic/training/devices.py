@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from torch import nn
 
 from isic.errors import InputError
+from isic.storage.locks import take
 
 
 @cache
@@ -81,22 +81,14 @@ def reproducible(wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
-_held: list[FileLock] = []  # as long as the process lives
-
-
 def _take(names: Sequence[str], folder: Path, wait: float = 1.0) -> int:
     """Lock the first free name's file in `folder`; which it was."""
     own_folder(folder)
     waiting = False
     while True:
         for place, name in enumerate(names):
-            lock = FileLock(folder / name)
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                continue
-            _held.append(lock)
-            return place
+            if take(folder / name):
+                return place
         if not waiting:
             held = "the GPU is" if len(names) == 1 else f"all {len(names)} GPUs are"
             print(f"{held} held by other isic commands: waiting for one to end.", flush=True)

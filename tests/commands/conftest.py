@@ -15,7 +15,7 @@ from stages import DIRECTIONS, FEATURES, IMAGES, INDEX, MASKS
 from torchvision import models
 
 from isic.networks.files import save_network
-from isic.provenance.records import write_record
+from isic.provenance.records import recording
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shape = {"kind": "fusion", "backbone": SMALL, "channels": 8, "outputs": 2}
     network = folder / "classifier.safetensors"
     save_network(network, fusion_network(outputs=2), shape, {})
-    write_record(network, {}, network)
+    with recording(network, {}, network):
+        pass
     torch.save(models.get_model(SMALL, weights=None).state_dict(), folder / "weights.pth")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -251,5 +251,6 @@ def test_a_failure_leaves_earlier_predictions_whole(tmp_path: Path) -> None:
     (tmp_path / ".out.part/masks").mkdir()
     with new_predictions(folder) as part:
         assert list(part.iterdir()) == []
+        (part / "images.csv").write_text("newer")
     with pytest.raises(InputError, match=r"no predictions\.json in it"):
         read_predictions(folder)

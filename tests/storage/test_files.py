@@ -116,7 +116,7 @@ def test_a_damaged_hdf5_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"file\.h5: cannot be read.*again"), open_hdf5(path):
             pass
     path.unlink()
-    with pytest.raises(InputError, match=r"file\.h5: cannot be read"), open_hdf5(path):
+    with pytest.raises(InputError, match=r"file\.h5: does not exist"), open_hdf5(path):
         pass
 
 

@@ -137,8 +137,6 @@ def test_what_is_of_another_training_or_damaged_is_left_aside(
     said = capsys.readouterr().out
     assert ("another training" if harm in ("settings", "code") else "damaged") in said
     assert run(tmp_path / "a.safetensors", state) == whole[0]
-    state.remove()
-    assert not path.exists()
 
 
 def test_a_short_training_saves_nothing(tmp_path: Path) -> None:

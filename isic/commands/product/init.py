@@ -34,7 +34,7 @@ def init(
     from isic.data.sources.folder import index_folder
     from isic.product.survey import dataset_name, pretrained, report, settings_file, survey
     from isic.settings.check import network_conflicts
-    from isic.storage.files import atomic
+    from isic.storage.files import atomic, is_stream
 
     if set("{}") & set(str(root)):
         raise InputError(f"{root}: Snakemake takes braces for wildcards. Rename the folder.")
@@ -42,7 +42,7 @@ def init(
         raise InputError(f"{root}: begins with a dash, as options do. Rename the folder.")
     name = dataset_name(root)
     output = output or Path(f"{name}.yaml")
-    if output.exists():
+    if output.exists() and not is_stream(output):
         raise InputError(f"{output}: is there already. Delete it, or name another with --output.")
     table, boxes, skipped = index_folder(root, "skip", workers=cores())
     found = survey(root, table, len(boxes), skipped)

@@ -22,7 +22,9 @@ from typing import Self
 from tqdm import tqdm
 
 from isic.errors import InputError
-from isic.storage.files import new_folder
+from isic.storage.faults import fault_number
+from isic.storage.files import is_stream, resolved
+from isic.storage.folders import new_folder
 
 CHECKSUM = re.compile("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|sha256-prefix:[0-9a-f]{8,63}")
 CHUNK = 2**18
@@ -65,13 +67,16 @@ def fetch(
     if not re.match(r"https?://[^/]", url):
         raise InputError(f"url: {url!r} is no http or https address.")
     output = Path(output)
+    if is_stream(output):
+        raise InputError(f"{output}: is a device or a pipe. Name a file.")
     by_hand = f"Put the file at {output} by hand; its checksum must be {checksum}."
     if output.exists():
         if has_checksum(output, checksum):
             return
         raise InputError(f"{output}: has not the checksum {checksum}. Delete it, or replace it.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(f".{output.name}.part")
+    place = resolved(output)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.part")
     reason = ""
     for attempt in range(attempts):
         if attempt:
@@ -89,7 +94,7 @@ def fetch(
         except OSError as error:
             raise InputError(f"{part}: cannot be written ({error.strerror}). {by_hand}") from error
         if has_checksum(part, checksum):
-            part.replace(output)
+            part.replace(place)
             return
         part.unlink()
         reason = "what arrived has another checksum"
@@ -223,6 +228,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         OSError,
         RuntimeError,  # an encrypted zip
     ) as error:
+        if fault_number(error):  # of the disk: the archive may be sound
+            raise
         reason = " ".join(str(error).split())
         raise InputError(
             f"{archive}: cannot be unpacked ({reason}). If it is damaged, delete it and fetch it "

@@ -182,7 +182,7 @@ def _xml_boxes(path: Path) -> tuple[str, list[tuple[float, ...]]]:
             for one in objects
             if one.findtext("name") == wnid
         ]
-    except (ElementTree.ParseError, OSError, IndexError, ValueError) as error:
+    except (ElementTree.ParseError, IndexError, ValueError) as error:
         raise InputError(
             f"{path}: is no annotation with a name and a bndbox for each object ({error}). "
             "Copy the file again, or remove it."

@@ -11,6 +11,7 @@ from isic.errors import InputError
 from isic.evaluation.scores import NOTHING
 from isic.evaluation.tables.ablation import ABLATIONS, OF_ICFS, SPREAD, TO_BASE
 from isic.evaluation.tables.results import FIGURES
+from isic.storage.faults import reading
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -20,7 +21,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         InputError: the file is missing, or another.
     """
     try:
-        table = pd.read_csv(path, dtype={"images": "Int64", "seeds": "Int64"})
+        with reading(path):
+            table = pd.read_csv(path, dtype={"images": "Int64", "seeds": "Int64"})
         figures = [*FIGURES]
         if set(table) & {*SPREAD, *TO_BASE} - {*FIGURES}:
             figures = SPREAD + TO_BASE + (OF_ICFS if "model" in table else [])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from isic.errors import InputError
 from isic.evaluation.protocols import PROTOCOLS
+from isic.storage.faults import reading
 
 FIGURES = ["top1_loc", "top5_loc", "gt_known"]
 HITS = [f"{name}_hits" for name in FIGURES]  # the outcome of each image
@@ -56,9 +57,9 @@ def read_scores(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]
     results: list[dict[str, Any]] = []
     for path in paths:
         try:
-            with open(path, encoding="utf-8") as file:
+            with reading(path), open(path, encoding="utf-8") as file:
                 content = json.load(file)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise InputError(f"{path}: {error}; make it again with `isic scores`") from error
         found = content if isinstance(content, list) else [content]
         if wrong := next(_SCORES.iter_errors(found), None):

@@ -10,10 +10,7 @@ import csv
 import functools
 import multiprocessing
 import os
-import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
@@ -22,24 +19,17 @@ from PIL import Image
 
 from isic.data.sources.birds.looks import MAX_GENERA, MAX_SPECIES, look
 from isic.data.sources.birds.render import render
+from isic.data.sources.listing import visible
 from isic.errors import InputError
 from isic.process import INTERRUPTED, cores
-from isic.storage.files import folder_beside
+from isic.storage.folders import filled, finish
 
 SPLITS = ("train", "test")
+WRITTEN = (*SPLITS, "masks", "boxes.csv")
 COLUMNS = ("split", "class", "file", "width", "height", "xmin", "ymin", "xmax", "ymax")
 Row = tuple[str, str, str, int, int, int, int, int, int]
 IMAGES_PER_PROCESS = 100
 """Fewer do not repay the start of another process."""
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder`; put it in its place when the block ends well."""
-    with folder_beside(folder) as part:
-        yield part
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
 
 
 def _write_image(folder: Path, size: int, seed: int, job: tuple[int, int, int, int]) -> Row:
@@ -78,7 +68,7 @@ def generate(
     size: int,
     seed: int,
 ) -> None:
-    """Write the data set into `folder`, replacing what is there, whole or not at all.
+    """Write the data set into `folder`, replacing the one that is there, whole or not at all.
 
     The folder gets train/CLASS/NNNN.jpg, test/CLASS/NNNN.jpg, masks/SPLIT/CLASS/NNNN.png (0 or 255:
     the visible part of the bird) and boxes.csv (columns `COLUMNS`; pixels, xmax and ymax
@@ -94,7 +84,7 @@ def generate(
         seed: a non-negative integer.
 
     Raises:
-        InputError: a setting is out of range.
+        InputError: a setting is out of range, or the folder holds something else.
     """
     for name, value, low, high in (
         ("genera", genera, 1, MAX_GENERA),
@@ -107,13 +97,16 @@ def generate(
         if not low <= value <= high:
             raise InputError(f"birds: {name} is {value}; give a value from {low} to {high}.")
     folder = Path(folder)
+    finish(folder, WRITTEN)
+    if folder.is_dir() and {path.name for path in visible(folder)} not in (set(), {*WRITTEN}):
+        raise InputError(f"{folder}: holds something else than `isic birds` writes. Name another.")
     counts = (train_images, test_images)
     jobs = [
         (split, g, s, number)
         for split, g, s in product(range(len(SPLITS)), range(genera), range(species))
         for number in range(1, counts[split] + 1)
     ]
-    with _new_folder(folder) as part:
+    with filled(folder, WRITTEN) as part:
         for split, g, s in product(SPLITS, range(genera), range(species)):
             for root in (part, part / "masks"):
                 (root / split / look(g, s).name).mkdir(parents=True)
