@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from isic.errors import InputError
-from isic.storage.faults import fault_number
+from isic.storage.faults import reading
 
 STRIDES = (8, 16, 32)
 HEAD = ("avgpool", "fc", "classifier", "heads", "dropout", "flatten")
@@ -117,6 +117,10 @@ def load_weights(network: nn.Module, path: str | Path, *, head: bool = False) ->
     Raises:
         InputError: the file is missing, no state dict, of another network, or not finite.
     """
+    if not Path(path).exists():
+        raise InputError(f"weights: no file {path}. Put it there or set weights: none.")
+    with reading(path):
+        pass
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         # DenseNet's published files say `norm.1` where the network says `norm1`.
@@ -127,11 +131,7 @@ def load_weights(network: nn.Module, path: str | Path, *, head: bool = False) ->
             state = body | {k: v for k, v in own.items() if k.split(".")[0] in HEAD}
         network.load_state_dict(state)
         check_finite(network)
-    except FileNotFoundError as error:
-        raise InputError(f"weights: no file {path}. Put it there or set weights: none.") from error
     except Exception as error:  # torch raises many kinds: unpickling, zip, key and shape errors
-        if fault_number(error):  # tells nothing about the file
-            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"weights: {path} is no torchvision state dict of this backbone ({reason}). "

@@ -75,8 +75,9 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        input_is_bad = isinstance(error, InputError) and not isinstance(error, WriteError)
-        if not input_is_bad and (number := disk_fault(error)):
+        of_input = isinstance(error, InputError) and not isinstance(error, WriteError)
+        of_input |= "read data" in str(error)  # HDF5's
+        if not of_input and (number := disk_fault(error)):
             raise WriteError(
                 f"{path}: cannot be written ({os.strerror(number)}). {remedy(number)}"
             ) from error

@@ -60,7 +60,9 @@ def filled(folder: Path, names: Sequence[str] = ()) -> Iterator[Path]:
         if there:
             finish(folder, names)
             _check_replaceable(folder, names)
-        part = temporary(_within(place) if there else place)
+        part = temporary(place)
+        if there:
+            part = temporary(_within(place))
         make_folder(part)
         try:
             yield part

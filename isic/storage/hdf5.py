@@ -49,17 +49,19 @@ def open_hdf5(path: str | os.PathLike[str], layout: Layout | None = None) -> Ite
     """
     with reading(path), _named(path, "read as HDF5"):
         file = h5py.File(path, "r", locking=False)
-    with file:
+    with file, _named(path, "read as HDF5", "read data"):
         check_layout(file, layout or {})
         yield file
 
 
 @contextmanager
-def _named(path: str | os.PathLike[str], done: str) -> Iterator[None]:
-    """InputError with the file's name for what HDF5 says in the block, which names none."""
+def _named(path: str | os.PathLike[str], done: str, about: str = "") -> Iterator[None]:
+    """InputError with the file's name for what HDF5 says, `about`, in the block; it names none."""
     try:
         yield
     except OSError as error:
+        if about not in str(error):
+            raise
         if number := fault_number(error):
             reason = f"{os.strerror(number)}). {remedy(number)}"
             raise InputError(f"{path}: cannot be {done} ({reason}") from error

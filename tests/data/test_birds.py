@@ -1,6 +1,7 @@
 """The generated data set: reproducible, true to its boxes, and similar where it says so."""
 
 import platform
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -153,8 +154,9 @@ def test_place_and_size_vary_so_that_no_centred_box_does_well() -> None:
         assert np.mean(common / (area + side**2 - common) > 0.5) < 0.65
 
 
-def test_a_stale_or_partial_folder_is_replaced(small: Path, tmp_path: Path) -> None:
+def test_a_stale_folder_is_replaced(small: Path, tmp_path: Path) -> None:
     folder = tmp_path / "source"
+    shutil.copytree(small, folder)
     killed = tmp_path / f".source.{platform.node()}.999999999.part"  # no such process
     for stale in (folder / "train" / "Old_class", killed / "train"):
         stale.mkdir(parents=True)
@@ -162,6 +164,16 @@ def test_a_stale_or_partial_folder_is_replaced(small: Path, tmp_path: Path) -> N
     generate(folder, **SMALL)
     assert contents(folder) == contents(small)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize("name", ["train/cat/mine.jpg", "holiday.jpg"])
+def test_pictures_of_a_person_are_not_replaced(name: str, tmp_path: Path) -> None:
+    mine = tmp_path / name
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"holds something else than `isic birds` writes"):
+        generate(tmp_path, **SMALL)
+    assert contents(tmp_path) == {name: b"mine"}
 
 
 def test_a_failed_run_leaves_the_old_folder(
