@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,23 +15,14 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
-from commands import Run
+from commands import started
+from places import MOUNT, may_mount
 from stages import DIRECTIONS, FEATURES, IMAGES, INDEX, MASKS
 
 from isic.errors import InputError, WriteError
 from isic.networks.files import save_network
 from isic.provenance.records import record_path
 from isic.training.checkpoint import Checkpoint
-
-MOUNT = ["unshare", "--mount", "sh", "-c"]
-
-
-def may_mount() -> bool:
-    if not shutil.which("unshare"):
-        return False
-    tried = subprocess.run([*MOUNT, "mount -t tmpfs tmpfs /mnt"], capture_output=True)
-    return tried.returncode == 0
-
 
 mounted = pytest.mark.skipif(not may_mount(), reason="may not mount a file system")
 COMMANDS = {  # whose outputs do not fit into what is left
@@ -44,13 +34,6 @@ COMMANDS = {  # whose outputs do not fit into what is left
 }
 # One of them tells as much as all in a hurry.
 KINDS = [kind if kind == "csv" else pytest.param(kind, marks=pytest.mark.slow) for kind in COMMANDS]
-
-
-def started(command: str, folder: Path, *before: str, **options) -> Run:
-    """A command in a process of its own."""
-    words = [*before, sys.executable, "-m", "isic.cli", *command.split()]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, **options)
-    return Run(done.returncode, done.stderr.splitlines(), done.stdout.splitlines())
 
 
 @mounted
@@ -159,8 +142,12 @@ def test_a_defect_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch, 
         (MemoryError(), "not enough memory. Lower batch_size"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: …"), "not enough memory"),
         (PermissionError(13, "Permission denied", "a.csv"), "a.csv: Permission denied."),
+        (OSError(18, "Cross-device", "a.part", None, "a"), "a: Invalid cross-device link. Fix"),
+        (OSError(24, "Too many", "a.csv"), "a.csv: Too many open files. Raise the limit of open"),
+        (OSError("Can't read (file read failed: filename = 'a.h5', errno = 116)"), "a.h5: Stale"),
+        (OSError(71, "Protocol error"), "a file that the system does not name: Protocol error."),
     ],
-    ids=["memory", "torch", "permission"],
+    ids=["memory", "torch", "permission", "move", "files", "hdf5", "no name"],
 )
 def test_what_the_machine_says_is_one_line(
     error: Exception, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isic

@@ -1,6 +1,8 @@
 """The `isic` command in this process, where torch is loaded already."""
 
+import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -37,3 +39,10 @@ def status(*words: object) -> int:
         except SystemExit as ended:
             return int(ended.code or 0)
     return 0
+
+
+def started(command: str, folder: Path, *before: str, **options) -> Run:
+    """A command in a process of its own."""
+    words = [*before, sys.executable, "-m", "isic.cli", *command.split()]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, **options)
+    return Run(done.returncode, done.stderr.splitlines(), done.stdout.splitlines())
