@@ -183,9 +183,22 @@ def _copied_into(path: Path) -> Iterator[Path]:
         number = descriptor(path)
         if number == 1:
             sys.stdout.flush()
-        into = path if number is None else os.dup(number)
+        into = _opened(path) if number is None else os.dup(number)
         with part.open("rb") as source, open(into, "wb") as stream:
             shutil.copyfileobj(source, stream)
+
+
+def _opened(path: Path) -> int:
+    """A device or pipe, open for writing; says that it waits where nobody reads the pipe yet."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        print(f"isic: {path}: waiting for a reader of this pipe.", file=sys.stderr, flush=True)
+        return os.open(path, os.O_WRONLY)
+    os.set_blocking(number, True)
+    return number
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:

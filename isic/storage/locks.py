@@ -20,17 +20,20 @@ def lock(path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: another one does.
     """
-    if not take(path):
+    if not take(path, "Start no second snakemake in this folder."):
         raise InputError(
             f"{path}: another snakemake works in this folder. Wait until it is done, or work in "
             "another folder (snakemake --directory)."
         )
 
 
-def take(path: str | os.PathLike[str]) -> bool:
+def take(path: str | os.PathLike[str], without: str) -> bool:
     """Whether the lock is this process's now, and not another's; it is until the process ends.
 
     Where the file system has no locks, it is, with a warning.
+
+    Args:
+        without: what a person is to do then.
     """
     # Not filelock's: without locks it takes the file, which an earlier run may have left, for one.
     file = open(path, "a")  # noqa: SIM115
@@ -43,8 +46,7 @@ def take(path: str | os.PathLike[str]) -> bool:
         if error.errno not in NO_LOCKS:
             raise
         print(
-            f"isic: warning: {path}: the file system has no locks ({error.strerror}). "
-            "See yourself that nothing else uses what it stands for.",
+            f"isic: warning: {path}: the file system has no locks ({error.strerror}). {without}",
             file=sys.stderr,
         )
     _held.append(file)

@@ -87,7 +87,7 @@ def _take(names: Sequence[str], folder: Path, wait: float = 1.0) -> int:
     waiting = False
     while True:
         for place, name in enumerate(names):
-            if take(folder / name):
+            if take(folder / name, "Share the GPUs out with CUDA_VISIBLE_DEVICES."):
                 return place
         if not waiting:
             held = "the GPU is" if len(names) == 1 else f"all {len(names)} GPUs are"

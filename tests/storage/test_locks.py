@@ -19,7 +19,7 @@ from isic.storage.locks import lock, take
 def test_one_process_has_it_until_it_ends(tmp_path: Path):
     assert killed(lambda: lock(tmp_path / "lock")) == 0
     lock(tmp_path / "lock")
-    assert killed(lambda: os._exit(take(tmp_path / "lock"))) == 0
+    assert killed(lambda: os._exit(take(tmp_path / "lock", ""))) == 0
     with pytest.raises(InputError, match="another snakemake works in this folder"):
         lock(tmp_path / "lock")
 

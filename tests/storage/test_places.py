@@ -41,14 +41,18 @@ def test_a_link_stays_and_what_it_leads_to_is_written(there: bool, tmp_path: Pat
     assert {*os.listdir(tmp_path)} == {"store", "link.json"}
 
 
-def test_a_pipe_is_written_into(tmp_path: Path):
+@pytest.mark.parametrize("late", [False, True])
+def test_a_pipe_is_written_into(late: bool, tmp_path: Path, capsys):
     pipe, got = tmp_path / "pipe", []
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    if late:
+        reader = threading.Timer(0.3, reader.run)
     reader.start()
     write_json([1, 2], pipe)
     reader.join(10)
     assert json.loads(got[0]) == [1, 2]
+    assert ("waiting for a reader" in capsys.readouterr().err) or not late
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert os.listdir(tmp_path) == ["pipe"]
 
