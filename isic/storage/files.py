@@ -116,7 +116,7 @@ def check_place(path: Path) -> None:
         folders = Path(os.path.abspath(resolved(path))).parents
         place = next(folder for folder in folders if os.path.lexists(folder))
         if not place.is_dir():
-            raise InputError(f"{path}: cannot be made, {place} is a file. Name another place.")
+            raise InputError(f"{path}: cannot be made, {place} is no folder. Name another place.")
     if not os.access(place, os.W_OK):
         raise WriteError(
             f"{path}: cannot be written ({place} is read-only). Make it writable, or name another "

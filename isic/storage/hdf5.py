@@ -65,8 +65,9 @@ def _named(path: str | os.PathLike[str], done: str, about: str = "") -> Iterator
         if number := fault_number(error):
             reason = f"{os.strerror(number)}). {remedy(number)}"
             raise InputError(f"{path}: cannot be {done} ({reason}") from error
+        advice = "Name another file" if done == "written" else "Delete it"
         raise InputError(
-            f"{path}: cannot be {done} ({error}). Delete it and run the same command again."
+            f"{path}: cannot be {done} ({error}). {advice} and run the same command again."
         ) from error
 
 

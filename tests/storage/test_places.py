@@ -103,7 +103,7 @@ def test_what_takes_no_file_is_refused_beforehand(tmp_path: Path):
     with pytest.raises(InputError, match="loop: Too many levels"):
         check_place(tmp_path / "loop")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file is a file"):
+    with pytest.raises(InputError, match="file is no folder"):
         check_place(tmp_path / "file" / "a.csv")
     with (tmp_path / "file").open() as read, pytest.raises(InputError, match="not open for wri"):
         check_place(Path(f"/dev/fd/{read.fileno()}"))

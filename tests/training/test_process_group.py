@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from isic.errors import InputError
+from isic.storage import locks
 from isic.training import devices
 from isic.training.process_group import all_gather_rows, local_rows, row_ranges
 
@@ -152,7 +153,7 @@ def test_a_gpu_is_picked_for_a_user_without_a_name_and_computes_in_float32(
 def test_no_two_take_the_same_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(devices, "_held", held := [])
+    monkeypatch.setattr(locks, "_held", held := [])
     taken = [devices._take(["a", "b"], tmp_path / "locks") for _ in range(2)]
     assert taken == [0, 1]
     capsys.readouterr()
@@ -162,7 +163,7 @@ def test_no_two_take_the_same_device(
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()  # both are held
-    held.pop(1).release()  # as the end of a process does
+    held.pop(1).close()  # as the end of a process does
     waiting.join(10)
     assert taken == [0, 1, 1]
     assert capsys.readouterr().out.splitlines() == [
