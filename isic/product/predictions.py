@@ -66,8 +66,8 @@ class Predictions:
                     raise ValueError(f"it is not {image.width} x {image.height} pixels large")
                 return np.asarray(mask)
         except (OSError, ValueError, SyntaxError) as error:
-            if fault_number(error):
-                raise
+            if fault_number(error) and not isinstance(error, FileNotFoundError):
+                raise  # the machine's
             raise InputError(
                 f"{self.folder / image.mask}: cannot be read ({error}). Predict again."
             ) from error

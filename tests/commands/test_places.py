@@ -68,9 +68,7 @@ def test_a_place_that_takes_nothing_is_refused_before_the_work(run: Path, isic, 
     (run / "file").touch()
     done = isic(*CLASSIFIER.replace("OUT/curves.csv", "file/curves.csv").split())
     assert done.status == 1
-    assert (
-        f"file/curves.csv: cannot be made, {run / 'file'} is a file. Name another" in done.only_line
-    )
+    assert f"file/curves.csv: cannot be made, {run / 'file'} is no folder. Name" in done.only_line
     done = isic("fetch", "http://127.0.0.1:1/a", "/dev/null", "--checksum", "md5:" + "0" * 32)
     assert "isic: /dev/null: is a device or a pipe. Name a file." in done.only_line
 
