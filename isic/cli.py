@@ -19,6 +19,7 @@ from isic.process import (
     open_streams,
     processes,
     rank,
+    take_any_name,
 )
 from isic.storage.faults import disk_fault, fault_file, fault_number, remedy
 
@@ -82,6 +83,7 @@ def main() -> None:
     """Run the command; an error that a person can fix is one line and exit status 1."""
     open_streams()
     name_user()
+    take_any_name()
     end_with_the_workflow()
     sys.excepthook, sys.unraisablehook = _without_disk_faults, _without_disk_faults_within
     if rank():  # of several, the others say the same again

@@ -15,3 +15,17 @@ def some(image_ids: Sequence[str]) -> str:
     """How many images, and which, in a few words."""
     more = ", …" if len(image_ids) > 3 else ""
     return f"{len(image_ids)} images ({', '.join(image_ids[:3])}{more})"
+
+
+def printable(name: str) -> str:
+    """A file's name for people: bytes that are not UTF-8 as `\\xe9`, which shells take in $'…'."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name can be written in UTF-8."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import math
 import os
 import platform
@@ -161,3 +162,17 @@ def end_with_the_workflow() -> None:
         os._exit(INTERRUPTED)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def take_any_name() -> None:
+    """Have Python take file names in UTF-8, and print also those that are not.
+
+    In the locale C, where it was told not to, Python could write no name with an umlaut into a
+    file: the command is then started again, in its place.
+    """
+    if sys.getfilesystemencoding() == "ascii" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

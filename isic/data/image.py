@@ -1,28 +1,41 @@
-"""From the bytes of an image file, whatever its mode, to upright 8-bit RGB pixels."""
+"""From the bytes of an image file, whatever its kind, mode and depth, to upright 8-bit RGB pixels.
+
+The one rule of reading, of all commands: see `decode_small`. A file's kind is told by its bytes,
+never by its name.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import io
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from pillow_heif import register_heif_opener
 from tqdm import tqdm
 
+from isic.data.depth import all_bits, eight_bits
 from isic.errors import InputError
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"),
-    *(".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm"),
-)
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "HEIF", "AVIF")
+UNREAD = {  # first bytes of images that people have under an image's name
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"8BPS": "Photoshop",
+}
+MOST = 500_000_000  # pixels of a file; a few bytes may claim any number, and ask for the memory
+LARGE = 50_000_000  # pixels, from which images are decoded one at a time
+FRAMES = "the first of several frames or pages is taken"
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,25 +46,41 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 ON_ITS_SIDE = (5, 6, 7, 8)
-# Pillow only warns from this size on; `decode` refuses.
+_one_large = threading.Lock()
+register_heif_opener()
+# Pillow's limit is the process's, and a sixth of ours; it warns at it, and `decode_small` refuses.
+Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS and max(Image.MAX_IMAGE_PIXELS, MOST)
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def read(path: Path) -> tuple[Image.Image, str]:
-    """Read and decode one image file.
+class Decoded(NamedTuple):
+    """An image that was read.
+
+    Attributes:
+        image: upright, mode RGB.
+        size: width and height of the whole image, upright, in pixels.
+        notes: what of the file was left out or scaled, a few words each.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+def read(path: Path, side: int | None = None) -> tuple[Decoded, str]:
+    """Read and decode one image file, see `decode_small`.
 
     Returns:
-        image: upright, mode RGB, as `decode` gives it.
-        digest: first 16 hexadecimal digits of the SHA-256 of the file's bytes.
+        The image, and the first 16 hexadecimal digits of the SHA-256 of the file's bytes.
 
     Raises:
         InputError: the file cannot be read; the message is the bare reason, without the file.
     """
     data = contents(path)
-    return decode(data), hashlib.sha256(data).hexdigest()[:16]
+    return decode_small(data, side), hashlib.sha256(data).hexdigest()[:16]
 
 
 def contents(path: Path) -> bytes:
@@ -78,42 +107,92 @@ def decode(data: bytes) -> Image.Image:
     return decode_small(data, None)[0]
 
 
-def decode_small(data: bytes, side: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    """Decode an image that is to be resized to `side`² pixels, and give its own width and height.
+def decode_small(data: bytes, side: int | None) -> Decoded:
+    """Decode an image that is to be resized to `side`² pixels, if that is said.
 
     A JPEG much larger than that is decoded at a half, a quarter or an eighth of its size, never
     below twice `side`: several times as fast, and after resizing the same to the eye.
 
-    The EXIF orientation is applied. Transparency is composited over white; 16-bit grey is scaled
-    from 0..65535, 32-bit integer and float grey from their own minimum and maximum; CMYK and the
-    like are converted by Pillow; ICC profiles are ignored; of several frames the first counts.
+    The EXIF orientation is applied. Of several frames or pages the first counts. Transparency is
+    composited over white. Values of 16 bits are scaled from the least of 8, 10, 12, 14 and 16 bits
+    that holds the image's largest, so that a camera's 12 bits keep their contrast; other whole
+    numbers and floats from their own least and greatest. CMYK and the like are converted by Pillow;
+    ICC profiles are ignored.
 
     Raises:
-        InputError: the bytes are no image, truncated, or hold more than
-            `PIL.Image.MAX_IMAGE_PIXELS` pixels; the message is the bare reason.
+        InputError: the bytes are no image, truncated, or hold more than MOST pixels; the message
+            is the bare reason.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or np.inf):
-                raise Image.DecompressionBombError
+        with opened(io.BytesIO(data)) as image:
             width, height = image.size
+            if width * height > MOST:
+                raise Image.DecompressionBombError
+            notes = [FRAMES] * _has_frames(image)
             if side is not None:
                 image.draft(None, (2 * side, 2 * side))
-            image.load()
-            if _orientation(image) in ON_ITS_SIDE:
+            with _one_large if image.width * image.height > LARGE else nullcontext():
+                mode = image.tile[0].args if image.tile else None  # gone, once it is loaded
+                image.load()
+                turn = _orientation(image)
+                whole, deep = all_bits(image, mode, lambda: opened(io.BytesIO(data)))
+                rgb, grey = _rgb(_turned(whole, turn))
+            if turn in ON_ITS_SIDE:
                 width, height = height, width
-            return to_rgb(upright(image)), (width, height)
+            notes += [note for note in (deep, grey) if note]
+            return Decoded(rgb, (width, height), tuple(notes))
     except Image.DecompressionBombError as error:
-        raise InputError(f"more than {Image.MAX_IMAGE_PIXELS} pixels") from error
+        raise InputError(
+            f"more than {MOST / 10**6:g} million pixels. Make it smaller, or cut it into tiles"
+        ) from error
     except UnidentifiedImageError as error:
-        raise InputError("not an image" if data else "empty file") from error
+        raise InputError(_unread(data)) from error
     except Exception as error:  # Pillow's decoders raise nearly everything on damaged bytes
         raise InputError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
+def noted(images: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """What is noted of images, each given by its name and its notes: a line a kind."""
+    names: dict[str, list[str]] = {}
+    for name, notes in images:
+        for note in notes:
+            names.setdefault(note, []).append(name)
+    return [
+        f"{of[0]}: {note}" if len(of) == 1 else f"{len(of)} images, as {of[0]}: {note}"
+        for note, of in names.items()
+    ]
+
+
+def opened(file: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) -> ImageFile.ImageFile:
+    """Open an image file of these formats; its pixels are not decoded yet."""
+    return Image.open(file, formats=formats)
+
+
+def _unread(data: bytes) -> str:
+    """Why bytes are no image that is read."""
+    for start, kind in UNREAD.items():
+        if data.startswith(start):
+            return f"{kind}, which is not read. Convert it to PNG or JPEG"
+    if data[4:8] == b"ftyp":
+        return "damaged HEIC or AVIF, or a film"
+    return "not an image" if data else "empty file"
+
+
+def _has_frames(image: Image.Image) -> bool:
+    """Whether a file holds several images that a person sees; a camera's previews do not count."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # what follows the first is damaged
+        return True
+
+
 def upright(image: Image.Image) -> Image.Image:
     """Turn the image as its EXIF orientation says; damaged EXIF counts as none."""
-    turn = UPRIGHT.get(_orientation(image))
+    return _turned(image, _orientation(image))
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    turn = UPRIGHT.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 
@@ -126,7 +205,7 @@ def _orientation(image: Image.Image) -> int:
 
 def orientation(path: Path) -> int:
     """The EXIF orientation of an image file that `read` can read; 1 where it has none."""
-    with Image.open(path, formats=FORMATS) as image:
+    with opened(path) as image:
         return _orientation(image)
 
 
@@ -149,20 +228,20 @@ def turned(boxes: np.ndarray, size: tuple[int, int], orientation: int) -> np.nda
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image of any mode to RGB (see `decode` for the rules)."""
-    if image.mode.startswith("I;16"):
-        values = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError("pixels that are not finite")
-        values = (values - values.min()) / max(np.ptp(values), np.finfo(float).tiny)
-        image = Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    """Convert an image of any mode to RGB (see `decode_small` for the rules)."""
+    return _rgb(image)[0]
+
+
+def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
+    """An image of any mode as RGB, and how its values were scaled, if they were."""
+    note = ""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        values, note = eight_bits(np.asarray(image))
+        image = Image.fromarray(values)
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    return image.convert("RGB"), note
 
 
 def in_order(

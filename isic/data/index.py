@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from isic.data.image import ordered_map, read
+from isic.data.image import noted, ordered_map, read
 from isic.data.sources.listing import SPLITS
 from isic.errors import InputError
 from isic.storage.tables import read_csv
@@ -65,12 +65,12 @@ def measure_images(
         InputError: images cannot be decoded (up to 10 are named).
     """
 
-    def measure(image_id: str) -> tuple[int, int, str] | str:
+    def measure(image_id: str) -> tuple[int, int, str, tuple[str, ...]] | str:
         try:
-            image, digest = read(root / image_id)
+            decoded, digest = read(root / image_id, 1)  # a JPEG is whole if an eighth of it is
         except InputError as error:
             return str(error)
-        return image.width, image.height, digest
+        return *decoded.size, digest, decoded.notes
 
     ids = list(listing["image_id"])
     check_ids(root, ids)
@@ -80,18 +80,28 @@ def measure_images(
         for image_id, found in zip(ids, measured, strict=True)
         if isinstance(found, str)
     }
+    some = list(bad.items())[:LISTED]
+    named = "; ".join(f"{name} ({reason})" for name, reason in some)
+    named += f"; and {len(bad) - LISTED} more" if len(bad) > LISTED else ""
     if bad and unreadable == "error":
-        named = "; ".join(f"{name} ({reason})" for name, reason in list(bad.items())[:LISTED])
-        rest = f"; and {len(bad) - LISTED} more" if len(bad) > LISTED else ""
         raise InputError(
-            f"{root}: {len(bad)} of {len(ids)} images cannot be read: {named}{rest}. "
+            f"{root}: {len(bad)} of {len(ids)} images cannot be read: {named}. "
             "Replace or remove them, or set unreadable: skip."
         )
     index = listing[~listing["image_id"].isin(bad)].reset_index(drop=True)
+    if lost := sorted(
+        set(listing["class"][trained(listing)]) - set(index["class"][trained(index)])
+    ):
+        raise InputError(
+            f"{root}: class {lost[0]!r} has no training image that can be read: {named}. "
+            "Replace them, or remove the class."
+        )
     sizes = [found for found in measured if not isinstance(found, str)]
-    index["width"] = np.array([width for width, _, _ in sizes], dtype=np.int64)
-    index["height"] = np.array([height for _, height, _ in sizes], dtype=np.int64)
-    index["digest"] = [digest for _, _, digest in sizes]
+    index["width"] = np.array([width for width, *_ in sizes], dtype=np.int64)
+    index["height"] = np.array([height for _, height, *_ in sizes], dtype=np.int64)
+    index["digest"] = [digest for _, _, digest, _ in sizes]
+    for line in noted(zip(index["image_id"], [notes for *_, notes in sizes], strict=True)):
+        print(f"warning: {root}: {line}")
     return index[list(INDEX_COLUMNS)], list(bad)
 
 

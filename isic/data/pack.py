@@ -41,7 +41,8 @@ def pack(
 
     Data set `images`: uint8 (n, R, R, 3), RGB 0..255, axes image, y, x, channel, contiguous; row i
     is row i of the index. Data set `image_id`: str (n,). Memory does not grow with n. The aspect
-    is not kept; the filter is Pillow's bilinear, antialiased.
+    is not kept; the filter is Pillow's bilinear, antialiased. Large JPEGs are decoded at a
+    fraction, see `isic.data.image.decode_small`.
 
     Args:
         index: table of images.
@@ -139,14 +140,14 @@ def _squares(
     def square(row: tuple[str, str]) -> Any:
         image_id, digest = row
         try:
-            image, found = read(root / image_id)
+            decoded, found = read(root / image_id, resize)
         except InputError as error:
             raise InputError(
                 f"{root / image_id}: cannot be read ({error}). Restore it, or index again."
             ) from error
         if found != digest:
             raise InputError(f"{root / image_id}: has changed since it was indexed. Index again.")
-        return kept(image.resize((resize, resize), Image.Resampling.BILINEAR))
+        return kept(decoded.image.resize((resize, resize), Image.Resampling.BILINEAR))
 
     rows = list(zip(index["image_id"], index["digest"], strict=True))
     return ordered_map(square, rows, workers, "images")

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from isic.data.batches import normalised
 from isic.data.encoded import prefetch
-from isic.data.image import contents, decode_small, to_rgb, upright
+from isic.data.image import Decoded, contents, decode_small, to_rgb, upright
 from isic.errors import InputError
 from isic.localization.objects import Objects, find_objects, pixel_mask
 from isic.networks.files import Model, load_model
@@ -48,6 +48,7 @@ class Localization:
         width, height: of the upright image, pixels.
         class_name: the most probable class, or None without a recognizer.
         probability: of that class, 0 … 1, or None.
+        notes: what of the file was left out or scaled, see `isic.data.image.decode_small`.
     """
 
     width: int
@@ -56,6 +57,7 @@ class Localization:
     probability: float | None
     _map: np.ndarray  # (h, w), the segmenter's sigmoid: small, and all else follows from it
     _options: dict[str, Any]  # of find_objects
+    notes: tuple[str, ...] = ()
 
     @property
     def boxes(self) -> np.ndarray:
@@ -69,9 +71,14 @@ class Localization:
 
     def masks(self) -> list[np.ndarray]:
         """Of each object (height, width) bool, in the upright image's own pixels."""
+        return list(self.each_mask())
+
+    def each_mask(self) -> Iterator[np.ndarray]:
+        """`masks`, one after the other: each is as large as the image."""
         size, threshold = (self.width, self.height), self._options["threshold"]
         objects = self._objects()
-        return [pixel_mask(objects, i, threshold, size) for i in range(len(objects.boxes))]
+        for i in range(len(objects.boxes)):
+            yield pixel_mask(objects, i, threshold, size)
 
     def __len__(self) -> int:
         """How many objects were found."""
@@ -99,6 +106,7 @@ class _Seen(NamedTuple):
     size: tuple[int, int]  # width and height of the image itself
     whole: np.ndarray  # (s, s, 3) uint8, for the segmenter
     centre: np.ndarray | None  # (c, c, 3) uint8, for the recognizer
+    notes: tuple[str, ...]
 
 
 class Localizer:
@@ -220,7 +228,7 @@ class Localizer:
             names = [self.model.classes[number] for number in best.tolist()]
             probabilities = sure.tolist()
         for seen, map_, name, probability in zip(batch, maps, names, probabilities, strict=True):
-            yield Localization(*seen.size, name, probability, map_, options)
+            yield Localization(*seen.size, name, probability, map_, options, seen.notes)
 
     @torch.inference_mode()
     def maps(self, images: np.ndarray) -> np.ndarray:
@@ -246,22 +254,22 @@ class Localizer:
         """Decode and resize an image as the networks were trained on: by way of R² pixels."""
         own = self.model.settings
         sides = {own["resize"], *([own["recognizer"]["resize"]] if named else [])}
-        picture, size = _opened(source, max(sides))
+        picture, size, notes = _opened(source, max(sides))
         squares = {side: _resized(picture, side) for side in sides}
         whole = np.asarray(_resized(squares[own["resize"]], own["crop"]))
         if not named:
-            return _Seen(size, whole, None)
+            return _Seen(size, whole, None, notes)
         resize, crop = own["recognizer"]["resize"], own["recognizer"]["crop"]
         margin = (resize - crop) // 2
         box = (margin, margin, margin + crop, margin + crop)
-        return _Seen(size, whole, np.asarray(squares[resize].crop(box)))
+        return _Seen(size, whole, np.asarray(squares[resize].crop(box)), notes)
 
 
 def _resized(image: Image.Image, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _opened(source: Source, side: int) -> tuple[Image.Image, tuple[int, int]]:
+def _opened(source: Source, side: int) -> Decoded:
     """Upright RGB, maybe reduced to not less than twice `side`², and the image's own size."""
     if isinstance(source, np.ndarray):
         if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8 or not source.size:
@@ -274,7 +282,7 @@ def _opened(source: Source, side: int) -> tuple[Image.Image, tuple[int, int]]:
             source = to_rgb(upright(source))
         except Exception as error:  # Pillow decodes late, and raises nearly everything
             raise InputError(f"{source}: cannot be read ({error}).") from error
-        return source, source.size
+        return Decoded(source, source.size, ())
     try:
         return decode_small(contents(Path(source)), side)
     except InputError as error:

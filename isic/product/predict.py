@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from isic.data.image import contents, decode_small, in_order
-from isic.errors import InputError
+from isic.errors import InputError, printable
 from isic.process import cores
 from isic.product.localizer import Localization, Localizer
 from isic.product.predictions import ABOUT, BOX_COLUMNS, IMAGE_COLUMNS, OURS
@@ -132,6 +132,7 @@ def predict(
             row |= {"width": image.width, "height": image.height}
             row["class"] = image.class_name if labels is None else labels[place]
             row["probability"] = image.probability and round(image.probability, 4)
+            row["note"] = "; ".join(image.notes) or None
             numbered = _numbered(image) if options.masks or options.overlays else None
             if options.overlays and numbered is not None:
                 target = part / "overlays" / overlays[image_id]
@@ -148,6 +149,7 @@ def predict(
         for row, own in in_order(written, enumerate(found), pool, 64):
             bar.update()
             if "problem" in row:
+                row["problem"] = printable(row["problem"])  # names the image
                 bar.write(f"isic: {row['problem']}", file=sys.stderr)
             rows.append(row)
             boxes += own
@@ -167,8 +169,8 @@ def predict(
 def _numbered(image: Localization) -> np.ndarray:
     """(height, width) uint8: 0 background, 1 … k the objects; where two meet, the larger."""
     result = np.zeros((image.height, image.width), np.uint8)
-    for number, mask in reversed(list(enumerate(image.masks(), 1))):
-        result[mask] = number
+    for number, mask in enumerate(image.each_mask(), 1):
+        result[mask & (result == 0)] = number
     return result
 
 
@@ -200,7 +202,7 @@ def save_overlay(
     source: Path, image: Localization, numbered: np.ndarray, name: str | None, path: Path
 ) -> None:
     """Write an image with its masks tinted, its boxes, their confidence and the class, as JPEG."""
-    picture, _ = decode_small(contents(source), OVERLAY // 2)
+    picture = decode_small(contents(source), OVERLAY // 2).image
     scale = min(1.0, OVERLAY / max(image.width, image.height))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     picture = picture.resize(size, Image.Resampling.BILINEAR)

@@ -9,6 +9,7 @@ predictions.json  the images' folder, the class names, the model, settings and v
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -18,15 +19,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
+from isic.data.image import contents, opened
 from isic.data.index import check_ids
 from isic.errors import InputError
 from isic.storage.faults import fault_number
 from isic.storage.tables import read_csv
 
 IMAGE_COLUMNS = ["image_id", "width", "height", "class", "probability", "objects", "mask"]
-IMAGE_COLUMNS += ["problem"]
+IMAGE_COLUMNS += ["problem", "note"]
+LATER = IMAGE_COLUMNS[-1:]  # not in files of older code
 BOX_COLUMNS = ["image_id", "object", "x0", "y0", "x1", "y1", "confidence", "area"]
 BOX_COLUMNS += ["class", "probability", "width", "height"]
 ABOUT = "predictions.json"
@@ -61,11 +63,11 @@ class Predictions:
                 "with --no-masks."
             )
         try:
-            with Image.open(self.folder / image.mask) as mask:
+            with opened(io.BytesIO(contents(self.folder / image.mask)), ("PNG",)) as mask:
                 if mask.size != (image.width, image.height):
                     raise ValueError(f"it is not {image.width} x {image.height} pixels large")
                 return np.asarray(mask)
-        except (OSError, ValueError, SyntaxError) as error:
+        except Exception as error:  # Pillow's decoders raise nearly everything on damaged bytes
             if fault_number(error) and not isinstance(error, FileNotFoundError):
                 raise  # the machine's
             raise InputError(
@@ -85,7 +87,7 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
             raise InputError(f"{folder}: no {name} in it. Give a folder that `isic predict` wrote.")
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        images = read_csv(folder / "images.csv", IMAGE_COLUMNS)
+        images = read_csv(folder / "images.csv", [c for c in IMAGE_COLUMNS if c not in LATER])
         images = images[images["problem"] == ""].reset_index(drop=True)
         images = images.astype({"width": int, "height": int, "objects": int})
         check_ids(folder / "images.csv", images["image_id"])  # exports are named after them

@@ -205,4 +205,5 @@ def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write JSON, atomically."""
     with atomic(path) as part:
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        part.write_text(text, encoding="utf-8")
+        # A name that is not UTF-8 is written as JSON's own `\udc…`, and read again as it was.
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")

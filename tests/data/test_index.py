@@ -1,14 +1,17 @@
 """The index: what it holds, and what it refuses before any work starts."""
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from odd_images import deep_png, few_bits, frames
 from PIL import Image
 from sources import SHARED, needs, picture, refused
 
+from isic.data import image
 from isic.data.index import class_ids, classes, read_index, read_truth
 from isic.data.sources.folder import index_folder
 from isic.errors import InputError
@@ -69,11 +72,135 @@ def test_what_is_no_image_by_name_is_left_out_with_a_warning(
     before = len(index_folder(root)[0])
     assert "warning" not in capsys.readouterr().out
     (root / "test/NA/more").mkdir()
+    (root / "train/007/notes.txt").write_text("")
     (root / "train/007/Thumbs.db").write_text("")
     (root / "train/007/.hidden.txt").write_text("")
     assert len(index_folder(root)[0]) == before
     said = capsys.readouterr().out
-    assert f"warning: {root}: 2 files or folders are no images by name" in said
+    assert f"warning: {root}: 1 file that is no image by name left out: 1 .txt" in said
+
+
+def test_images_of_other_kinds_are_counted_once(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train/007/a.jxl", "train/NA/b.jxl", "train/NA/x.psd", "test/NA/clip.webm"):
+        (root / name).write_bytes(b"")
+    assert len(index_folder(root)[0]) == 4
+    said = capsys.readouterr().out
+    assert said.count("warning") == 2
+    assert "3 files of kinds that are not read left out: 2 .jxl, 1 .psd, as train/007/a.jxl" in said
+    assert "1 file that is no image by name left out: 1 .webm" in said
+
+
+def test_images_deeper_in_a_class_folder_are_of_the_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("n01/images/b.jpg", "n01/images/a.jpg", "n02/images/c.jpg", "n02/d.jpg"):
+        picture(tmp_path / "tiny/train" / name)
+    for name in ("n01", "n02"):
+        (tmp_path / "tiny/train" / name / "boxes.txt").write_text("")
+    picture(tmp_path / "tiny/val/images/e.jpg")
+    index = index_folder(tmp_path / "tiny")[0]
+    assert index[["image_id", "class"]].to_numpy().tolist() == [
+        ["train/n01/images/a.jpg", "n01"],
+        ["train/n01/images/b.jpg", "n01"],
+        ["train/n02/d.jpg", "n02"],
+        ["train/n02/images/c.jpg", "n02"],
+    ]
+    said = capsys.readouterr().out
+    assert "3 images lie in folders of their class folder, as train/n01/images/a.jpg" in said
+    assert "1 images are in no class folder, and left out: val/images/e.jpg" in said
+    assert "2 files that are no images by name left out: 2 .txt" in said
+    assert list(index_folder(tmp_path / "tiny/train")[0]["class"]) == ["n01", "n01", "n02", "n02"]
+
+
+def test_train_is_not_guessed_to_be_a_split_or_a_class(tmp_path: Path) -> None:
+    for name in ("train/steam/a.jpg", "train/diesel/b.jpg", "bus/c.jpg", "car/d.jpg"):
+        picture(tmp_path / "v" / name)
+    refused(
+        tmp_path / "v", "train holds diesel, steam", "images in bus, car", "rename it", "v/train"
+    )
+    (tmp_path / "v/train").rename(tmp_path / "v/trains")
+    assert classes(index_folder(tmp_path / "v")[0]) == ["bus", "car", "trains"]
+    assert classes(index_folder(tmp_path / "v/trains")[0]) == ["diesel", "steam"]
+
+
+def test_parts_of_a_set_are_no_classes(tmp_path: Path) -> None:
+    for name in ("Train/a/1.jpg", "Train/b/2.jpg", "Test/a/3.jpg"):
+        picture(tmp_path / "p" / name)
+    refused(tmp_path / "p", "it holds Test, Train", "name them train and test")
+    for name in ("photos/a/1.jpg", "photos/b/2.jpg"):
+        picture(tmp_path / "q" / name)
+    refused(tmp_path / "q", "one folder with images, photos, which holds a, b", "name", "q/photos")
+    assert len(index_folder(tmp_path / "q/photos")[0]) == 2
+
+
+def test_folders_of_the_system_and_of_predictions_are_no_classes(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = list(index_folder(root)[0]["image_id"])
+    for folder in ("@eaDir", "train/@eaDir", "train/007/@eaDir", "__MACOSX", "train/lost+found"):
+        (root / folder).mkdir()
+    assert list(index_folder(root)[0]["image_id"]) == names
+    assert "warning" not in capsys.readouterr().out
+    picture(root / "train/@eaDir/a.PNG/SYNOPHOTO_THUMB_M.jpg")
+    picture(root / "train/found/masks/a.png")
+    (root / "train/found/predictions.json").write_text("{}")
+    assert list(index_folder(root)[0]["image_id"]) == names
+    said = capsys.readouterr().out
+    assert said.count("warning") == 1
+    assert "2 folders with images left out" in said
+    assert "train/@eaDir, train/found/masks" in said
+
+
+def test_links_are_entered_and_loops_end(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(tmp_path / "store/1.jpg")
+    (root / "train/new").symlink_to(tmp_path / "store")
+    (root / "train/007/up").symlink_to("..")
+    assert classes(index_folder(root)[0]) == ["007", "NA", "new"]
+    assert "1 link not followed" in capsys.readouterr().out
+
+
+def test_closed_folders_are_refused_or_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "train/007/more").mkdir()
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("/more"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    refused(root, "train/007/more (Permission denied). Make them readable", "unreadable: skip")
+    assert len(index_folder(root, "skip")[0]) == 4
+    assert "train/007/more (Permission denied)" in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8_are_refused_before_the_work(root: Path) -> None:
+    for folder in (root, root / "train/007"):
+        (folder / "train").mkdir(exist_ok=True)
+    os.mkdir(os.fsencode(root) + b"/train/\xe9t\xe9")
+    for name in (b"/train/\xe9t\xe9/1.jpg", b"/train/007/caf\xe9.jpg"):
+        with open(os.fsencode(root) + name, "wb") as file:
+            file.write(b"not even an image")
+    refused(
+        root, "2 images or their folders are not UTF-8", "train/007/caf\\xe9.jpg", "Rename them"
+    )
+
+
+def test_what_is_scaled_or_left_out_of_an_image_is_said(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "train/007/deep.png").write_bytes(deep_png(few_bits(1, 12)))
+    (root / "train/NA/pages.tif").write_bytes(frames("TIFF"))
+    index_folder(root)
+    said = capsys.readouterr().out
+    assert "train/007/deep.png: 12 bits in 16, scaled from 0 to 4095" in said
+    assert "train/NA/pages.tif: the first of several frames or pages is taken" in said
 
 
 def test_several_boxes_follow_the_order_of_the_index(root: Path) -> None:
@@ -98,7 +225,6 @@ def test_exif_orientation_counts(root: Path) -> None:
     refused(root, "boxes.csv, line 2", "12 x 8", "8 x 12")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_unreadable_images_are_named_or_skipped(root: Path, monkeypatch) -> None:
     cut = root / "train/007/cut.jpg"
     picture(cut, 100, 100)
@@ -127,8 +253,8 @@ def test_unreadable_images_are_named_or_skipped(root: Path, monkeypatch) -> None
         (root / f"train/NA/bad{i:02}.jpg").write_bytes(b"x")
     refused(root, "24 of 28", "bad06.jpg", "and 14 more")
     refused(root, "unreadable: 'maybe'", unreadable="maybe")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 95)
-    refused(root, "a.PNG (more than 95 pixels)")
+    monkeypatch.setattr(image, "MOST", 95)
+    refused(root, "a.PNG (more than 9.5e-05 million pixels")
 
 
 def test_a_class_that_loses_its_training_images_is_refused(root: Path) -> None:

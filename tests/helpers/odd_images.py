@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pillow_heif import register_heif_opener
 
+register_heif_opener()
 W, H = 90, 60  # of the upright image, where nothing else is said
 
 
@@ -44,6 +46,46 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + data))
         parts.append(struct.pack(">I", len(data)) + kind + data + crc)
     return b"".join(parts)
+
+
+def deep_png(values: np.ndarray) -> bytes:
+    """A PNG of 16 bits: uint16 (h, w, c), c of grey 1, with alpha 2, RGB 3, with alpha 4."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    data = png(values.shape[1], values.shape[0], (b"IDAT", zlib.compress(rows)))
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[values.shape[2]]
+    header = data[16:24] + struct.pack(">BBBBB", 16, kind, 0, 0, 0)
+    return data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + data[33:]
+
+
+def deep_tiff(values: np.ndarray, order: str = "<", deflated: bool = False) -> bytes:
+    """A TIFF of 16 bits a channel: uint16 (h, w, c), c of RGB 3, with alpha 4."""
+    height, width, channels = values.shape
+    data = values.astype(f"{order}u2").tobytes()
+    data = zlib.compress(data) if deflated else data
+    bits = struct.pack(f"{order}{channels}H", *[16] * channels)
+    short, long = 3, 4
+    entries = [
+        *((256, short, 1, width), (257, short, 1, height), (258, short, channels, "bits")),
+        *((259, short, 1, 8 if deflated else 1), (262, short, 1, 2), (273, long, 1, "data")),
+        *((277, short, 1, channels), (278, short, 1, height), (279, long, 1, len(data))),
+        *[(338, short, 1, 2)] * (channels == 4),
+    ]
+    start = 8 + 2 + 12 * len(entries) + 4
+    places = {"bits": start, "data": start + len(bits)}
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    for tag, kind, count, value in entries:
+        place = isinstance(value, str) or kind == long
+        packed = struct.pack(f"{order}{'I' if place else 'HH'}",
+                             *((places.get(value, value),) if place else (value, 0)))  # fmt: skip
+        head += struct.pack(f"{order}HHI", tag, kind, count) + packed
+    return head + struct.pack(f"{order}I", 0) + bits + data
+
+
+def few_bits(channels: int, bits: int) -> np.ndarray:
+    """uint16 (H, W, channels), 0 … 2^bits − 1, both there."""
+    values = np.random.default_rng(0).integers(0, 2**bits, (H, W, channels), np.uint16)
+    values[0, 0], values[0, 1] = 0, 2**bits - 1
+    return values
 
 
 def palette(transparent: bool) -> bytes:
@@ -104,6 +146,12 @@ READ: dict[str, Callable[[], bytes]] = {
     "1 x 1.png": lambda: saved(rgb(1, 1), "PNG"),
     "1 x 3000.png": lambda: saved(rgb(1, 3000), "PNG"),
     "3000 x 2.jpg": lambda: saved(rgb(3000, 2), "JPEG"),
+    "phone.heic": lambda: saved(rgb(), "HEIF"),
+    "a HEIC.jpg": lambda: saved(rgb(), "HEIF"),
+    "web.avif": lambda: saved(rgb(), "AVIF"),
+    "an AVIF.png": lambda: saved(rgb(), "AVIF"),
+    "12 bits.png": lambda: deep_png(few_bits(1, 12)),
+    "12 bits, colour.tif": lambda: deep_tiff(few_bits(3, 12)),
     "large.jpg": lambda: saved(rgb().resize((4000, 3000)), "JPEG"),
 }
 SIZES = {"1 x 1.png": (1, 1), "1 x 3000.png": (1, 3000), "3000 x 2.jpg": (3000, 2)}
@@ -116,7 +164,11 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "page.png": (lambda: b"<!doctype html><title>404</title>", "not an image"),
     "drawing.jpg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not an image"),
     "document.jpg": (lambda: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "not an image"),
-    "phone.jpg": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not an image"),
+    "phone.jpg": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "damaged"),
+    "jxl.jpg": (lambda: b"\xff\x0a" + bytes(99), "JPEG XL, which is not read"),
+    "layers.png": (lambda: b"8BPS\0\1" + bytes(99), "Photoshop, which is not read"),
+    "cut off.heic": (lambda: saved(rgb(), "HEIF")[:900], ""),
+    "cut off.avif": (lambda: saved(rgb(), "AVIF")[:900], ""),
     "cut off.jpg": (lambda: saved(rgb(), "JPEG")[:1500], "truncated"),
     "cut off.png": (lambda: saved(rgb(), "PNG")[:5000], ""),
     "header alone.jpg": (lambda: saved(rgb(), "JPEG")[:20], ""),

@@ -1,6 +1,7 @@
 """`isic predict`: files, folders and globs in; tables, masks and pictures out."""
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,11 +54,11 @@ def test_files_folders_and_globs_are_found_once(photos: Path, monkeypatch) -> No
         (["photos/*"], [*everything, "notes.txt"]),
         (["photos/notes.txt"], ["notes.txt"]),
     ):
-        files, problems = find_images(words)
+        files, problems, _ = find_images(words)
         assert [str(file.resolve().relative_to(photos)) for file in files] == names
         assert problems == {}
     (photos / "empty").mkdir()
-    files, problems = find_images(["nowhere.jpg", "*.gif", "photos/empty", "photos/a/x.jpg"])
+    files, problems, _ = find_images(["nowhere.jpg", "*.gif", "photos/empty", "photos/a/x.jpg"])
     assert len(files) == 1
     assert problems == {
         "nowhere.jpg": "no such file or folder",
@@ -69,7 +70,7 @@ def test_files_folders_and_globs_are_found_once(photos: Path, monkeypatch) -> No
 
 def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
     path = picture(tmp_path / "[1].png")
-    assert find_images([str(path)]) == ([path], {})
+    assert find_images([str(path)]) == ([path], {}, [])
 
 
 def test_names_never_collide() -> None:
@@ -153,7 +154,11 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(model: Path, isic, tmp_path
         assert images.loc[name, "objects"] == ""
         assert sum(name in line for line in run.said) == 1, name
     assert f"{len(broken) + 1} could not be read" in run.said[-1]
-    assert len(run.said) == len(broken) + 2
+    notes = {"the first of several", "12 bits in 16", "least and greatest"}
+    noted = [line for line in run.said if any(note in line for note in notes)]
+    assert len(noted) == len(notes)
+    assert len(run.said) == len(broken) + 2 + len(notes)
+    assert images.loc["12 bits.png", "note"] == "12 bits in 16, scaled from 0 to 4095"
     assert len(read_predictions(tmp_path / "predictions").images) == len(READ)
 
 
@@ -254,3 +259,105 @@ def test_a_failure_leaves_earlier_predictions_whole(tmp_path: Path) -> None:
         (part / "images.csv").write_text("newer")
     with pytest.raises(InputError, match=r"no predictions\.json in it"):
         read_predictions(folder)
+
+
+def test_linked_folders_are_entered(photos: Path, model: Path, isic, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/a").symlink_to(photos / "a")
+    (tmp_path / "links/loop").symlink_to("..")
+    run = isic("predict", model, "links")
+    assert run.status == 0
+    images = pd.read_csv("predictions/images.csv", keep_default_na=False)
+    assert list(images["image_id"]) == ["x.jpg", "x.png"]
+    assert sum("1 link not followed" in line for line in run.said) == 1
+
+
+def test_folders_of_the_system_are_no_match(photos: Path, monkeypatch) -> None:
+    monkeypatch.chdir(photos)
+    picture(photos / "@eaDir/x.jpg/thumb.jpg")
+    for words in (["*"], ["**/*.jpg"], ["@eaDir", "a"], ["@eaDir/x.jpg", "a/x.jpg"]):
+        assert not any("@eaDir" in str(file) for file in find_images(words).files), words
+    assert find_images(["@eaDir", "a"]).left_out == [
+        "1 files and folders of the system left out: @eaDir"
+    ]
+    assert len(find_images(["@eaDir"]).files) == 1  # named alone
+
+
+def test_what_is_left_out_is_said_once(
+    photos: Path, model: Path, isic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(photos / "@eaDir/x.jpg/thumb.jpg")
+    for name in ("a/1.jxl", "a/2.jxl", "b/3.CR2", "b/film.webm"):
+        (photos / name).write_bytes(b"")
+    (photos / "closed").mkdir()
+    (photos / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"")
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("/closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    run = isic("predict", model, "photos")
+    assert run.status == 3
+    images = pd.read_csv("predictions/images.csv", keep_default_na=False).set_index("image_id")
+    problems = images[images["problem"] != ""]["problem"].to_dict()
+    assert problems == {
+        "closed": "cannot be opened (Permission denied)",
+        "a/1.jxl": ".jxl is not read. Convert it to PNG or JPEG",
+        "a/2.jxl": ".jxl is not read. Convert it to PNG or JPEG",
+        "b/3.CR2": ".CR2 is not read. Convert it to PNG or JPEG",
+        "caf\\xe9.jpg": "the name is not UTF-8. Rename it; `convmv` does it for whole folders",
+    }
+    assert len(images) == 5 + 4
+    text = "\n".join(run.said)
+    for words in (
+        *("2 files that are no images by name", "2 folders with images left out", "@eaDir"),
+        *("2 images, as a/1.jxl: .jxl is not read", "b/3.CR2: ", "closed: cannot be opened"),
+        *("caf\\xe9.jpg: the name is not UTF-8", "5 could not be read"),
+    ):
+        assert text.count(words) == 1, words
+
+
+def test_images_of_kinds_that_are_not_read_are_no_silence(model: Path, isic, tmp_path) -> None:
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone/1.jxl").write_bytes(b"")
+    run = isic("predict", model, "phone")
+    assert run.status == 1
+    assert "phone: no image in this folder. 1 file of kinds that are not read" in run.said[0]
+    assert "Convert them to PNG or JPEG" in run.said[0]
+
+
+def test_a_folder_whose_name_is_not_utf8(model: Path, isic, tmp_path: Path) -> None:
+    name = os.fsdecode(b"dossier \xe9t\xe9")
+    picture(tmp_path / "x.png").rename(tmp_path / "y.png")
+    os.mkdir(name)
+    (tmp_path / "y.png").rename(tmp_path / name / "x.png")
+    (tmp_path / name / "bad.jpg").write_bytes(b"")
+    run = isic("predict", model, name, os.fsdecode(b"nowhere \xe9"))
+    assert run.status == 3
+    found = read_predictions(tmp_path / "predictions")
+    assert list(found.images["image_id"]) == ["x.png"]
+    assert (found.root / "x.png").is_file()  # read back, whatever its bytes
+    images = pd.read_csv("predictions/images.csv", keep_default_na=False).set_index("image_id")
+    assert "dossier \\xe9t\\xe9/bad.jpg: cannot be read" in images.loc["bad.jpg", "problem"]
+    assert images.loc["nowhere \\xe9", "problem"] == "no such file or folder"
+
+
+def test_predictions_of_older_code_are_read(photos: Path, model: Path, isic, tmp_path) -> None:
+    assert isic("predict", model, photos).status == 0
+    path = tmp_path / "predictions/images.csv"
+    pd.read_csv(path).drop(columns="note").to_csv(path, index=False)
+    assert len(read_predictions(tmp_path / "predictions").images) == 4
+
+
+def test_masks_of_large_images_are_read(photos: Path, model: Path, isic, monkeypatch) -> None:
+    assert isic("predict", model, photos / "a").status == 0
+    found = read_predictions("predictions")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 60)
+    for image, _ in found.by_image():
+        assert found.mask(image).shape == (40, 60)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(InputError, match="cannot be read"):
+        found.mask(next(found.by_image())[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from isic.commands.options import File
-from isic.errors import InputError
+from isic.errors import InputError, is_utf8
 from isic.process import cores
 from isic.settings.declare import Setting
 
@@ -38,6 +38,10 @@ def init(
 
     if set("{}") & set(str(root)):
         raise InputError(f"{root}: Snakemake takes braces for wildcards. Rename the folder.")
+    if not is_utf8(str(root)):
+        raise InputError(
+            f"{root}: the folder's name is not UTF-8. Rename it, or work in it: init ."
+        )
     if str(root).startswith("-"):
         raise InputError(f"{root}: begins with a dash, as options do. Rename the folder.")
     name = dataset_name(root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,17 +41,19 @@ def predict(
     """Put boxes and masks on the objects in new images.
 
     Writes boxes.csv (a row an object: box in pixels of the upright image, x1 and y1 exclusive, and
-    its confidence), images.csv (a row an image), masks/, overlays/. JPEG, PNG, WebP, TIFF, BMP,
-    GIF and PPM of any size, mode and orientation are read. A file that cannot be read is reported,
-    the rest goes on, and the exit status is 3.
+    its confidence), images.csv (a row an image), masks/, overlays/. JPEG, PNG, HEIC, AVIF, WebP,
+    TIFF, BMP, GIF and PPM of any mode and orientation are read, up to 500 million pixels. A file
+    that cannot be read is reported, the rest goes on, and the exit status is 3.
     """
+    from isic.data.image import noted
     from isic.data.index import read_index
-    from isic.product.image_files import common_root, find_images
+    from isic.product.image_files import common_root, find_images, image_ids
     from isic.product.localizer import Localizer
     from isic.product.predict import PredictOptions, predict
     from isic.training.devices import pick_device
 
     problems: dict[str, str] = {}
+    left_out: list[str] = []
     labels = None
     if index is not None:
         if len(images) != 1 or not Path(images[0]).is_dir():
@@ -60,12 +61,12 @@ def predict(
         table = read_index(index)
         root, ids, labels = Path(images[0]), list(table["image_id"]), list(table["class"])
     else:
-        files, problems = find_images(images)
+        files, problems, left_out = find_images(images)
         if not files:
             what, reason = next(iter(problems.items()))
             raise InputError(f"{what}: {reason}. Name image files, folders or globs.")
         root = common_root(files)
-        ids = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
+        ids = image_ids(files)
     if min_area is None:  # of every image one box, however small the object
         min_area = 0.01 if all_objects else 0.0
     options = PredictOptions(all_objects, min_area, masks, overlays, classes)
@@ -83,8 +84,13 @@ def predict(
     bad = found[found["problem"].notna()]
     seen = found[found["problem"].isna()]
     nothing = seen[seen["objects"] == 0]
-    for name, reason in problems.items():
-        print(f"isic: {name}: {reason}", file=sys.stderr)
+    notes = seen.loc[seen["note"].notna(), ["image_id", "note"]]
+    for line in [
+        *left_out,
+        *noted((name, [reason]) for name, reason in problems.items()),
+        *noted((name, note.split("; ")) for name, note in notes.itertuples(index=False)),
+    ]:
+        print(f"isic: {line}", file=sys.stderr)
     print(
         f"{seen['objects'].sum()} objects in {len(seen)} images"
         f"{f', nothing in {len(nothing)} of them' if len(nothing) else ''}: {output / 'boxes.csv'}"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from isic.data.image import SUFFIXES
 from isic.data.index import check_classes, check_unreadable, classes, measure_images, truth_table
-from isic.data.sources.listing import SPLITS, visible
-from isic.errors import InputError
+from isic.data.sources.listing import SPLITS
+from isic.data.walk import Walk, is_image, remarks, some, walk
+from isic.errors import InputError, is_utf8
 
 LAYOUT = "CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg, and optionally boxes.csv"
+PARTS = (*SPLITS, "training", "testing", "val", "valid", "validation", "dev", "eval", "holdout")
 BOX_COLUMNS = ("split", "class", "file", "width", "height", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -24,8 +26,8 @@ def index_folder(
     """Index a folder of class folders, decoding every image once.
 
     Without a folder `test` the index has training images only, without a folder `train` the folder
-    itself holds the classes, all images for training; without boxes.csv the truth is empty. Hidden
-    files are ignored; other files that are no images by name are counted in a warning.
+    itself holds the classes, all images for training; without boxes.csv the truth is empty. What is
+    left out is counted in warnings, see `isic.data.walk`.
 
     Args:
         root: folder that holds `train`, or the class folders.
@@ -43,71 +45,132 @@ def index_folder(
     """
     root = Path(root)
     check_unreadable(unreadable)
-    listing = list_folder(root)
+    listing = list_folder(root, unreadable)
     rows = read_boxes(root, set(listing["image_id"]))
     index, skipped = measure_images(root, listing, unreadable, workers)
     check_classes(root, index, classes(listing))
     return index, boxes_truth(root, rows, index), skipped
 
 
-def list_folder(root: Path) -> pd.DataFrame:
-    """Image files by name, in index order: columns image_id, split, class (str)."""
+def list_folder(root: Path, unreadable: str = "error") -> pd.DataFrame:
+    """Image files by name, in index order: columns image_id, split, class (str).
+
+    All images below a class folder are of that class.
+    """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder. Set root to the folder that holds {LAYOUT}.")
-    folders = _class_folders(root)
-    if has_splits(root):
-        places = {split: root / split for split in SPLITS}
-    elif any(_image_names(root / name) for name in folders):
-        places = {"train": root}
-    else:
-        found = f"it holds {', '.join(folders[:3])}{', …' * (len(folders) > 3)}"
-        raise InputError(
-            f"{root}: no class folders with images in it, nor a folder train "
-            f"({found if folders else 'it holds no folders'}). Expected {LAYOUT}."
-        )
-    names = {split: _class_folders(place) for split, place in places.items()}
-    names.setdefault("test", [])
-    unknown = [name for name in names["test"] if name not in names["train"]]
-    if unknown:
+    found = walk(root)
+    if found.closed and unreadable == "error":
+        raise InputError(f"{root}: {remarks(found)[0]} Or set unreadable: skip.")
+    splits = split_folders(root, found)
+    if unknown := sorted(set(splits.get("test", ())) - {*splits["train"], ""}):
         raise InputError(
             f"{root / 'test' / unknown[0]}: class {unknown[0]!r} is not among the classes in "
             f"{root / 'train'}. Add training images of it, or remove the folder."
         )
-    rows, others = [], 0
-    for split, place in places.items():
-        for name in names[split]:
-            files = _image_names(place / name)
-            folder = (place / name).relative_to(root).as_posix()
-            rows += [(f"{folder}/{file}", split, name) for file in files]
-            others += len(visible(place / name)) - len(files)
-    if others:
-        print(f"warning: {root}: {others} files or folders are no images by name, and left out.")
-    for image_id, *_ in rows:
-        try:
-            image_id.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{root}: file name {image_id!r} is not UTF-8. Rename it.") from error
+    rows = [
+        (path, split, name)
+        for split, groups in splits.items()
+        for name in groups
+        if name
+        for path in sorted(groups[name])
+    ]
+    if strange := [path for path, *_ in rows if not is_utf8(path)]:
+        raise InputError(
+            f"{root}: the names of {len(strange)} images or their folders are not UTF-8: "
+            f"{some(strange)}. Rename them; `convmv` does it for whole folders."
+        )
+    for line in [*remarks(_of_classes(found, splits)), *_unlike(found, rows)]:
+        print(f"warning: {root}: {line}")
     listing = pd.DataFrame(rows, columns=["image_id", "split", "class"])
-    check_classes(root, listing, names["train"])
+    check_classes(root, listing, [name for name in splits["train"] if name])
     return listing
+
+
+def split_folders(root: Path, found: Walk) -> dict[str, dict[str, list[str]]]:
+    """Of `train`, and of `test` where there are splits, the classes and of each its images; the
+    class "" are images beside the class folders.
+
+    A folder `train` with folders in it is a split; without, it is a class, of trains.
+
+    Raises:
+        InputError: there are no classes, or it cannot be told which they are.
+    """
+    flat, train, test = (_by_class(found, place) for place in ("", "train/", "test/"))
+    inner = [name for name in train if name]
+    filled = [name for name, images in flat.items() if name and images]
+    if inner and (any(train[name] for name in inner) or not train.get("")):
+        others = [name for name in filled if name.lower() not in PARTS]
+        if others and not any(test):
+            raise InputError(
+                f"{root}: the folder train holds {some(inner)}, and beside it there are images in "
+                f"{some(others)}. If train is a class, rename it (trains, say). If it holds the "
+                f"classes, name {root / 'train'} instead, or move the others away."
+            )
+        return {"train": train, "test": test}
+    parts = [name for name in filled if name.lower() in PARTS and _folders_of(flat[name])]
+    if parts or not filled:
+        names = [name for name in flat if name]
+        what = f"it holds {some(names)}" if names else "it holds no folders"
+        remedy = "If these are parts of a set, name them train and test. " if parts else ""
+        loose = f" and {len(flat[''])} images" if flat.get("") else ""
+        raise InputError(
+            f"{root}: no class folders with images in it, nor a folder train ({what}{loose}). "
+            f"{remedy}{''.join(f'{line} ' for line in remarks(found))}Expected {LAYOUT}."
+        )
+    if len(filled) == 1 and len(inside := _folders_of(flat[filled[0]])) > 1:
+        raise InputError(
+            f"{root}: has one folder with images, {filled[0]}, which holds {some(inside)}. "
+            f"If these are the classes, name {root / filled[0]} instead."
+        )
+    return {"train": flat}
+
+
+def _by_class(found: Walk, place: str) -> dict[str, list[str]]:
+    """Images below each folder of a place, "" or one that ends in `/`; "" are those beside them."""
+    groups: dict[str, list[str]] = {}
+    for path in found.folders:
+        if path.startswith(place) and "/" not in path[len(place) :]:
+            groups[path[len(place) :]] = []
+    for path in filter(is_image, found.files):
+        if path.startswith(place):
+            name, inside, _ = path[len(place) :].partition("/")
+            groups.setdefault(name if inside else "", []).append(path)
+    written = {path.removeprefix(place) for path in found.predicted if path.startswith(place)}
+    return {name: images for name, images in groups.items() if images or name not in written}
+
+
+def _folders_of(images: list[str]) -> list[str]:
+    """Names of the folders, in a class folder at the root, that hold the images."""
+    return list(dict.fromkeys(path.split("/")[1] for path in images if path.count("/") > 1))
+
+
+def _of_classes(found: Walk, splits: dict[str, dict[str, list[str]]]) -> Walk:
+    """What was found, without the files that are of no class and no images by name."""
+    depth = len(splits)  # of a class folder: CLASS, or train/CLASS
+    below = [
+        path
+        for path in found.files
+        if path.count("/") >= depth and (depth == 1 or path.partition("/")[0] in SPLITS)
+    ]
+    return dataclasses.replace(found, files=below)
+
+
+def _unlike(found: Walk, rows: list[tuple[str, str, str]]) -> list[str]:
+    """Which images are of no class, and which lie deeper than in their class folder, in words."""
+    taken, lines = {path for path, *_ in rows}, []
+    if left := [path for path in found.files if is_image(path) and path not in taken]:
+        lines.append(f"{len(left)} images are in no class folder, and left out: {some(left)}")
+    if deep := [row for row in rows if PurePosixPath(row[0]).parent.name != row[2]]:
+        path, _, name = deep[0]
+        lines.append(f"{len(deep)} images lie in folders of their class folder, as {path}, and are "
+                     f"of the class {name!r}")  # fmt: skip
+    return lines
 
 
 def has_splits(root: Path) -> bool:
     """Whether a folder `train` holds class folders; it may also be a class, of trains."""
-    return bool(_class_folders(root / "train"))
-
-
-def _class_folders(folder: Path) -> list[str]:
-    return [entry.name for entry in visible(folder) if entry.is_dir()]
-
-
-def _image_names(folder: Path) -> list[str]:
-    """Names in a folder that end as those of images do."""
-    return [
-        entry.name
-        for entry in visible(folder)
-        if Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir()
-    ]
+    return "test" in split_folders(root, walk(root))
 
 
 def read_boxes(root: Path, image_ids: set[str]) -> pd.DataFrame:

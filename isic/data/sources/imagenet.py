@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
-from isic.data.image import SUFFIXES, ordered_map, orientation, turned
+from isic.data.image import ordered_map, orientation, turned
 from isic.data.index import check_classes, check_unreadable, measure_images, truth_table
 from isic.data.sources.listing import visible
+from isic.data.walk import is_image, walk
 from isic.errors import InputError
 
 LAYOUT = (
@@ -76,7 +77,7 @@ def index_imagenet(
     rows = [
         (f"{(base / 'train').relative_to(root).as_posix()}/{wnid}/{name}", "train", wnid)
         for wnid in wnids
-        for name in _images(base / "train" / wnid)
+        for name in filter(is_image, walk(base / "train" / wnid).files)
     ]
     rows += sorted(_validation(root, base, annotations, set(wnids)), key=lambda row: row[2])
     listing = pd.DataFrame(rows, columns=["image_id", "split", "class"])
@@ -102,7 +103,7 @@ def index_imagenet(
 
 
 def _images(folder: Path) -> list[str]:
-    return [e.name for e in visible(folder) if Path(e.name).suffix.lower() in SUFFIXES]
+    return [entry.name for entry in visible(folder) if is_image(entry.name)]
 
 
 def _validation(

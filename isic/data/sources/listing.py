@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from isic.data.walk import is_passed
+
 SPLITS = ("train", "test")
 CUB_FOLDER = "CUB_200_2011"
 CUB_FILES = (
@@ -23,11 +25,11 @@ def cub_base(root: Path) -> Path:
 
 
 def visible(folder: Path) -> list[os.DirEntry[str]]:
-    """Entries of `folder` that are not hidden, by name; none when it is no folder."""
+    """Entries of `folder` that a walk takes, by name; none when it is no folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
         return sorted(
-            (entry for entry in entries if not entry.name.startswith(".")),
+            (entry for entry in entries if not is_passed(entry.name)),
             key=lambda entry: entry.name,
         )
