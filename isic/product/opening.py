@@ -18,14 +18,14 @@ KINDS = (
     "a file's name, the bytes of an image file, a file opened with 'rb', a Pillow image, or an "
     "array (h, w, 3) uint8, RGB"
 )
+BYTES = bytes | bytearray | memoryview
 LONGEST = 200  # letters of a file's name in a message
 
 
 def several(images: Source | Iterable[Source]) -> Iterable[Source]:
     """Images as they are to be looped over: one alone, or what is no image, is one of them."""
     loops = isinstance(images, Iterable) and not (
-        isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image)
-        or isinstance(images, Mapping)
+        isinstance(images, str | os.PathLike | BYTES | Image.Image | Mapping)
         or hasattr(images, "read")  # an open file is no list of lines
         or getattr(images, "ndim", 1) in (0, 2, 3)  # an array or tensor of one image
     )
@@ -52,7 +52,7 @@ def opened(source: Source, side: int) -> tuple[Image.Image, tuple[int, int]]:
         return source, source.size
     name, data = _name(source), None
     try:
-        if isinstance(source, bytes | bytearray | memoryview):
+        if isinstance(source, BYTES):
             data = bytes(source)
         elif hasattr(source, "read"):
             data = _all_of(source)
@@ -65,7 +65,7 @@ def opened(source: Source, side: int) -> tuple[Image.Image, tuple[int, int]]:
 
 def _name(source: Any) -> str:
     """How a message calls a source."""
-    if isinstance(source, bytes | bytearray | memoryview):
+    if isinstance(source, BYTES):
         return f"an image of {len(source):,} bytes"
     if hasattr(source, "read"):
         named = getattr(source, "name", None)

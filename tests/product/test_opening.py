@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -43,7 +44,7 @@ def read_before(path: Path) -> io.BytesIO:
 
 
 def spooled(path: Path) -> tempfile.SpooledTemporaryFile:
-    file = tempfile.SpooledTemporaryFile()
+    file = tempfile.SpooledTemporaryFile()  # noqa: SIM115
     file.write(path.read_bytes())
     return file
 
@@ -122,8 +123,11 @@ def test_what_is_no_image_is_named_and_the_rest_goes_on(
     assert [type(each) for each in found] == [Localization, InputError, Localization]
 
 
+FORKED: list[Localizer] = []  # is inherited by a worker, not sent to it
+
+
 def _boxes(images: list[np.ndarray]) -> list[list[list[float]]]:
-    return [found.boxes.tolist() for found in FORKED(images)]
+    return [found.boxes.tolist() for found in FORKED[0](images)]
 
 
 def _boxes_of_its_own(task: tuple[Path, list[np.ndarray]]) -> list[list[list[float]]]:
@@ -134,7 +138,7 @@ def _boxes_of_its_own(task: tuple[Path, list[np.ndarray]]) -> list[list[list[flo
 @pytest.mark.parametrize("used", [False, True])
 def test_a_forked_worker_answers(model: Path, monkeypatch: pytest.MonkeyPatch, used: bool) -> None:
     """As servers work that load before they fork; torch's threads are gone in the worker."""
-    monkeypatch.setitem(globals(), "FORKED", Localizer.load(model))
+    monkeypatch.setattr(sys.modules[__name__], "FORKED", [Localizer.load(model)])
     images = list(pictures(3, 120))
     threads = torch.get_num_threads()
     torch.set_num_threads(4)  # such as would be waited for
@@ -154,5 +158,5 @@ def test_a_forked_worker_answers(model: Path, monkeypatch: pytest.MonkeyPatch, u
 def test_a_forked_worker_on_a_gpu_is_told(model: Path, file: Path) -> None:
     localizer = Localizer.load(model)
     localizer.device = torch.device("cuda")  # which is not initialised here, as after a fork
-    with pytest.raises(InputError, match="cannot be used in a process forked .* 'spawn'"):
+    with pytest.raises(InputError, match=r"cannot be used in a process forked .* 'spawn'"):
         localizer(file)
