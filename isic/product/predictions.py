@@ -48,6 +48,10 @@ class Predictions:
         for image in self.images.itertuples(index=False):
             yield image, groups.get(image.image_id, self.boxes.iloc[:0])
 
+    def missing(self) -> list[str]:
+        """Images that are not where they were."""
+        return [i for i in self.images["image_id"] if not (self.root / i).is_file()]
+
     def mask(self, image: Any) -> np.ndarray:
         """(height, width) uint8 of an image's row: 0 background, 1 … k its objects.
 
