@@ -68,7 +68,8 @@ def write_yolo(predictions: Predictions, folder: Path) -> list[str]:
     """
     # Tools look where the last /images/ of a path is /labels/.
     names = stems(predictions.images["image_id"], taken=("images",))
-    classes, split = class_names(predictions), any(split_of(names).values())
+    classes = class_names(predictions)
+    lists = ["images/train", "images/test"] if any(split_of(names).values()) else ["images"]
     with new_folder(folder) as part:
         check_images(predictions)
         for image, boxes in predictions.by_image():
@@ -77,12 +78,12 @@ def write_yolo(predictions: Predictions, folder: Path) -> list[str]:
             _write(part / "labels" / f"{stem}.txt", yolo(image, boxes, classes))
         data = {
             "path": os.path.abspath(folder),
-            "train": "images/train" if split else "images",
-            "val": "images/test" if split else "images",
+            "train": lists[0],
+            "val": lists[-1],
             "names": dict(enumerate(classes)),
         }
         _write(part / "data.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
-        check_found(yolo_pairs(part, {data["train"], data["val"]}), len(names), folder)
+        check_found(yolo_pairs(part, lists), len(names), folder)
     return renamed("image", _plain(names))
 
 

@@ -24,7 +24,7 @@ from isic.evaluation.figures.fonts import font, unwritten
 from isic.evaluation.figures.fonts import labels as writable
 from isic.process import cores
 from isic.product.localizer import Localization, Localizer
-from isic.product.predictions import ABOUT, BOX_COLUMNS, IMAGE_COLUMNS, OURS
+from isic.product.predictions import ABOUT, BOX_COLUMNS, FORMAT, IMAGE_COLUMNS, OURS
 from isic.storage.files import folder_beside, make_folder, write_json
 from isic.storage.tables import write_csv
 
@@ -174,7 +174,7 @@ def predict(
         write_csv(images, part / "images.csv")
         write_csv(pd.DataFrame(boxes, columns=BOX_COLUMNS), part / "boxes.csv")
         about = {"root": os.path.relpath(root, folder), "classes": names, **(metadata or {})}
-        write_json(about, part / ABOUT)
+        write_json({"format": FORMAT} | about, part / ABOUT)
     return images
 
 

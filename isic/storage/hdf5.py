@@ -14,6 +14,8 @@ from isic.errors import InputError
 from isic.storage.files import atomic, disk_fault
 from isic.storage.layouts import Layout
 
+FORMAT = 1  # also of files without a number, which older code wrote
+
 
 @contextmanager
 def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
@@ -22,7 +24,7 @@ def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Ite
         # libver fixes the format's version: two runs give the same arrays *and* readable files.
         file = h5py.File(part, "w", libver="v110", track_order=True)
         try:
-            file.attrs.update(attributes)
+            file.attrs.update({"format": FORMAT, **attributes})
             yield file
             file.flush()
         except Exception as error:
@@ -57,6 +59,11 @@ def open_hdf5(path: str | os.PathLike[str], layout: Layout | None = None) -> Ite
 
 def check_layout(file: h5py.File, layout: Layout) -> None:
     """InputError unless an open HDF5 file has these data sets and attributes."""
+    if (number := file.attrs.get("format", FORMAT)) > FORMAT:
+        raise InputError(
+            f"{file.filename}: made by a newer isic (format {number}; this one reads up to "
+            f"{FORMAT}). Update isic."
+        )
     lengths: dict[str, int] = {}
     for name, words in layout.items():
         kind, *axes = words.split()

@@ -211,6 +211,7 @@ def test_names_that_xml_cannot_hold(tmp_path: Path) -> None:
     [
         ("predictions.json", "{", "cannot be read"),
         ("predictions.json", "[]", "cannot be read"),
+        ("predictions.json", '{"format": 2}', r"made by a newer isic \(format 2; .*Update isic"),
         ("predictions.json", None, "no predictions.json in it"),
         ("boxes.csv", None, "no boxes.csv in it"),
         ("images.csv", "image_id\na.jpg\n", "cannot be read"),
