@@ -149,7 +149,7 @@ def write_coco(predictions: Predictions, path: Path, masks: bool = True) -> list
     write_json(coco(predictions, masks), path)
     gone = predictions.missing()
     there = [f"{some(gone)} not in {predictions.root}, where file_name begins"] if gone else []
-    return there or [f"file_name begins in {predictions.root}"]
+    return there or [f"file_name is relative to {predictions.root}"]
 
 
 def held(name: str, always: bool = False) -> str:

@@ -83,7 +83,7 @@ def test_voc_tools_find_every_image_and_annotation(tmp_path: Path, names: list[s
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
 def test_coco_files_lie_below_the_images_folder(tmp_path: Path, names: list[str]) -> None:
     found = predicted(tmp_path, names)
-    assert write_coco(found, tmp_path / "coco.json") == [f"file_name begins in {found.root}"]
+    assert write_coco(found, tmp_path / "coco.json") == [f"file_name is relative to {found.root}"]
     images = json.loads((tmp_path / "coco.json").read_text(encoding="utf-8"))["images"]
     assert all((tmp_path / "photos" / image["file_name"]).is_file() for image in images)
 
