@@ -1,12 +1,16 @@
 """Network files: safetensors, whose header tells how to build the network and what made it.
 
 A network of a run is one such file; a model holds what is needed to localise objects in new images.
+Files of every format up to FORMAT are read for ever. What is added later to settings or networks
+gets the value that it had for older files; what older code would misread gets another FORMAT.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -21,8 +25,13 @@ from isic.networks.fusion import FusionNetwork, PlainNetwork
 from isic.storage.faults import reading
 from isic.storage.files import atomic
 
+FORMAT = 1  # also of files without a number, which older code wrote
 KINDS = {"fusion": FusionNetwork, "plain": PlainNetwork}
 Network = FusionNetwork | PlainNetwork
+ROLES = ("segmenter", "recognizer")
+VIEW = {"resize", "crop", "precision"}
+SETTINGS = VIEW | {"threshold", "recognizer"}
+PRECISIONS = ("float32", "bf16")
 
 
 def save_network(
@@ -61,7 +70,7 @@ def load_network(
     Raises:
         InputError: the file is missing, damaged, of another program, or another network.
     """
-    try:
+    with _explained(path, "network", "Delete it and run the same command again."):
         state, metadata = _read(path)
         network = _built(metadata.pop("network"), state)
         if outputs is not None and network.head.out_channels != outputs:
@@ -76,11 +85,6 @@ def load_network(
                 "segmenter` wrote."
             )
         return network, metadata
-    except DAMAGED as error:
-        raise InputError(
-            f"{path}: no network that isic wrote, or a damaged one ({_reason(error)}). "
-            "Delete it and run the same command again."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -130,12 +134,12 @@ def save_model(
 
 
 def load_model(path: str | Path) -> Model:
-    """Read a model. Nothing is unpickled.
+    """Read a model, also an older one. Nothing is unpickled.
 
     Raises:
-        InputError: the file is missing, damaged, or no model.
+        InputError: the file is missing, damaged, of a newer isic, or no model.
     """
-    try:
+    with _explained(path, "model", "Make it again with `isic model`."):
         state, header = _read(path)
         if "model" not in header:
             raise InputError(
@@ -143,32 +147,65 @@ def load_model(path: str | Path) -> Model:
                 "names: results/DATASET/model.safetensors, or what `isic model` makes."
             )
         header = header["model"]
-        networks = {
-            role: _built(shape, _part(state, role)) for role, shape in header["networks"].items()
-        }
-        segmenter = networks["segmenter"]
+        shapes = header.pop("networks")
+        _refuse_more("network", shapes, ROLES)
+        networks = {role: _built(shape, _part(state, role)) for role, shape in shapes.items()}
+        segmenter, recognizer = networks["segmenter"], networks.get("recognizer")
         if not isinstance(segmenter, FusionNetwork):
             raise ValueError("its segmenter is a plain network")
-        return Model(
-            segmenter=segmenter,
-            recognizer=networks.get("recognizer"),
-            settings=header.pop("settings"),
-            classes=header.pop("classes"),
-            metadata={name: header[name] for name in header if name != "networks"},
-        )
+        classes = header.pop("classes", [])
+        if recognizer is not None and recognizer.head.out_channels != len(classes):
+            raise ValueError(f"{len(classes)} names of {recognizer.head.out_channels} classes")
+        return Model(segmenter, recognizer, _settings(header.pop("settings")), classes, header)
+
+
+def _settings(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's settings, those that its file does not have as they were then."""
+    _refuse_more("setting", stored, SETTINGS)
+    settings = {"precision": "float32", "threshold": 0.5, **stored}
+    view = {name: settings[name] for name in sorted(VIEW)}
+    _refuse_more("setting", settings.get("recognizer", {}), VIEW)
+    settings["recognizer"] = view | settings.get("recognizer", {})
+    if not 0 < float(settings["threshold"]) < 1:
+        raise ValueError(f"threshold {settings['threshold']}")
+    for seen in (settings, settings["recognizer"]):
+        _refuse_more("precision", [seen["precision"]], PRECISIONS)
+        if not 1 <= int(seen["crop"]) <= int(seen["resize"]):
+            raise ValueError(f"crop {seen['crop']} of {seen['resize']} pixels")
+    return settings
+
+
+class _Newer(Exception):
+    """What this code does not know, in a few words."""
+
+
+def _refuse_more(what: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise _Newer(f"its {what} '{name}' is not known here")
+
+
+@contextmanager
+def _explained(path: str | Path, what: str, remedy: str) -> Iterator[None]:
+    """Turn what is raised while a file is read into InputError."""
+    try:
+        yield
+    except _Newer as error:
+        raise InputError(f"{path}: made by a newer isic ({error}). Update isic.") from error
     except DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = f"no {reason}" if isinstance(error, KeyError) else reason
         raise InputError(
-            f"{path}: no model that isic wrote, or a damaged one ({_reason(error)}). "
-            "Make it again with `isic model`."
+            f"{path}: no {what} that isic wrote, or a damaged one ({reason}). {remedy}"
         ) from error
 
 
-DAMAGED = (SafetensorError, KeyError, RuntimeError, TypeError, ValueError)
+DAMAGED = (SafetensorError, AttributeError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 def _write(path: str | Path, state: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     # One entry: safetensors writes several in a random order, and equal networks are equal bytes.
-    metadata = {"isic": json.dumps(header, sort_keys=True)}
+    metadata = {"isic": json.dumps({"format": FORMAT, **header}, sort_keys=True)}
     state = {name: value.contiguous() for name, value in state.items()}
     with atomic(path) as part:
         part.write_bytes(safetensors.torch.save(state, metadata))
@@ -178,6 +215,8 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and header of a file that `_write` wrote; one of DAMAGED where it is not."""
     with reading(path), safe_open(path, framework="pt") as file:
         header = json.loads((file.metadata() or {})["isic"])
+        if (number := header.pop("format", FORMAT)) > FORMAT:
+            raise _Newer(f"format {number}; this one reads up to {FORMAT}")
         return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
 
 
@@ -187,12 +226,19 @@ def _part(state: Mapping[str, Tensor], role: str) -> dict[str, Tensor]:
 
 
 def _built(shape: Mapping[str, Any], state: Mapping[str, Tensor]) -> Network:
-    shape = dict(shape)
-    network = KINDS[shape.pop("kind")](weights=None, **shape)
+    kind = shape["kind"]
+    _refuse_more("kind of network", [kind], KINDS)
+    known = inspect.signature(KINDS[kind]).parameters
+    options = {name: value for name, value in shape.items() if name != "kind"}
+    _refuse_more("network's option", options, known)
+    outputs, channels = state["head.weight"].shape[:2]
+    options = (
+        {"outputs": outputs} | ({"channels": channels} if "channels" in known else {}) | options
+    )
+    try:
+        network = KINDS[kind](weights=None, **options)
+    except InputError as error:  # no such backbone
+        raise _Newer(str(error)) from error
     network.load_state_dict(state)
     check_finite(network)
     return network.eval()
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

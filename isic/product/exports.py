@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from pycocotools import mask as rle
 
-from isic.errors import InputError
+from isic.errors import some
 from isic.localization.objects import pixel_box
 from isic.product.predictions import Predictions
 from isic.storage.files import write_json
-from isic.storage.folders import new_folder
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -86,19 +84,20 @@ def coco(predictions: Predictions, masks: bool = True) -> dict[str, Any]:
     }
 
 
-def voc(image: Any, boxes: pd.DataFrame) -> str:
-    """One image's Pascal VOC annotation, XML; what XML cannot hold of a name becomes `?`.
+def voc(image: Any, boxes: pd.DataFrame, name: str) -> str:
+    """One image's Pascal VOC annotation, XML; of a name what XML cannot hold is as `held` has it.
 
     VOC counts pixels from 1, and `xmax`, `ymax` lie inside the box; the box is rounded outwards.
 
     Args:
         image: a row of images.csv (`image_id`, `width`, `height`).
         boxes: its rows of boxes.csv.
+        name: of the file, below the folder of images.
     """
     root = ElementTree.Element("annotation")
-    folder, _, name = image.image_id.rpartition("/")
+    folder, _, file = name.rpartition("/")
     _add(root, "folder", folder)
-    _add(root, "filename", name)
+    _add(root, "filename", file)
     _add(_add(root, "source"), "database", "ISIC")
     size = _add(root, "size")
     for key, value in (("width", image.width), ("height", image.height), ("depth", 3)):
@@ -116,12 +115,13 @@ def voc(image: Any, boxes: pd.DataFrame) -> str:
         for key, value in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
             _add(box, key, value)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
+    text = ElementTree.tostring(root, encoding="unicode")
+    return text.replace("\r", "&#13;") + "\n"  # a bare one is read as a line break
 
 
 def _add(parent: ElementTree.Element, name: str, value: object = None) -> ElementTree.Element:
     child = ElementTree.SubElement(parent, name)
-    child.text = None if value is None else NO_XML.sub("?", str(value))
+    child.text = None if value is None else held(str(value))
     return child
 
 
@@ -144,62 +144,22 @@ def yolo(image: Any, boxes: pd.DataFrame, names: Sequence[str]) -> str:
     return "".join(lines)
 
 
-def write_coco(predictions: Predictions, path: Path, masks: bool = True) -> None:
-    """Write one JSON file."""
+def write_coco(predictions: Predictions, path: Path, masks: bool = True) -> list[str]:
+    """Write one JSON file. Returns what a person should know, a line each."""
     write_json(coco(predictions, masks), path)
+    gone = predictions.missing()
+    there = [f"{some(gone)} not in {predictions.root}, where file_name begins"] if gone else []
+    return there or [f"file_name is relative to {predictions.root}"]
 
 
-def write_voc(predictions: Predictions, folder: Path) -> None:
-    """Write `Annotations/….xml` for each image into a new folder."""
-    names = _annotation_names(predictions, ".xml")
-    with new_folder(folder) as part:
-        for image, boxes in predictions.by_image():
-            _write(part / "Annotations" / names[image.image_id], voc(image, boxes))
+def held(name: str, always: bool = False) -> str:
+    """A name as XML can hold it: of other characters the bytes, as `%1B`.
 
-
-def write_yolo(predictions: Predictions, folder: Path) -> None:
-    """Write `labels/….txt`, `images/…` as links to the images, and `data.yaml` into a new folder.
-
-    Images of folders `train` and `test` are listed as such; else all serve for both.
+    Args:
+        always: of all characters.
     """
-    names, classes = _annotation_names(predictions, ".txt"), class_names(predictions)
-    splits: set[str] = set()
-    with new_folder(folder) as part:
-        for image, boxes in predictions.by_image():
-            _write(part / "labels" / names[image.image_id], yolo(image, boxes, classes))
-            link = part / "images" / image.image_id
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.abspath(predictions.root / image.image_id))
-            parts = image.image_id.split("/")
-            splits.add(parts[0] if len(parts) > 2 else "")  # a class may be called `train`, too
-        split = splits == {"train", "test"}
-        data = {
-            "path": os.path.abspath(folder),
-            "train": "images/train" if split else "images",
-            "val": "images/test" if split else "images",
-            "names": dict(enumerate(classes)),
-        }
-        _write(part / "data.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
 
+    def escaped(found: re.Match[str]) -> str:
+        return "".join(f"%{byte:02X}" for byte in os.fsencode(found[0]))
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def _annotation_names(predictions: Predictions, suffix: str) -> dict[str, str]:
-    """File names under which a reader looks for an image's annotation: its own, another suffix.
-
-    Raises:
-        InputError: two images would share one.
-    """
-    names = {i: Path(i).with_suffix(suffix).as_posix() for i in predictions.images["image_id"]}
-    seen: set[str] = set()
-    for image_id, name in names.items():
-        if name in seen:
-            raise InputError(
-                f"{predictions.root / image_id}: another image differs only in its suffix, and "
-                f"both would be annotated in {name}. Rename one."
-            )
-        seen.add(name)
-    return names
+    return (re.compile("(?s:.)") if always else NO_XML).sub(escaped, name)

@@ -27,17 +27,17 @@ from torch import Tensor
 
 from isic.data.batches import normalised
 from isic.data.encoded import prefetch
-from isic.data.image import Decoded, contents, decode_small, to_rgb, upright
 from isic.errors import InputError
 from isic.localization.objects import Objects, find_objects, pixel_mask
 from isic.networks.files import Model, load_model
 from isic.networks.fusion import logits
 from isic.process import cores
+from isic.product.opening import Source, opened, several
 from isic.training.devices import place
 from isic.training.inference import autocast
 
-Source = str | os.PathLike[str] | Image.Image | np.ndarray
 BATCH = 32  # images
+_process: int | None = None  # which used torch here before
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +122,7 @@ class Localizer:
     """
 
     def __init__(self, model: Model, device: torch.device | str | None = None) -> None:
+        _after_a_fork()
         self.model = model
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         for network in (model.segmenter, model.recognizer):
@@ -137,6 +138,7 @@ class Localizer:
         Raises:
             InputError: the file is missing, damaged, or no model.
         """
+        _after_a_fork()
         return cls(load_model(Path(path)), device)
 
     def __call__(
@@ -150,7 +152,8 @@ class Localizer:
         """Localise the objects of images; `stream` is for more than memory should hold.
 
         Args:
-            images: files, Pillow images, or arrays (h, w, 3) uint8 RGB; or one of them.
+            images: files by name, their bytes, files opened with 'rb', Pillow images, or arrays
+                (h, w, 3) uint8 RGB; or one of them.
             all_objects: every object, else only the largest of each image.
             min_area: least area of an object as a share of its image, 0 … 1.
             classes: name each image's class, if the model has a recognizer.
@@ -161,10 +164,6 @@ class Localizer:
         Raises:
             InputError: an image cannot be read; the message names it.
         """
-        if isinstance(images, str | os.PathLike | Image.Image) or (
-            isinstance(images, np.ndarray) and images.ndim == 3
-        ):
-            images = [images]
         results = []
         for found in self.stream(
             images, all_objects=all_objects, min_area=min_area, classes=classes
@@ -176,7 +175,7 @@ class Localizer:
 
     def stream(
         self,
-        images: Iterable[Source],
+        images: Source | Iterable[Source],
         *,
         all_objects: bool = False,
         min_area: float = 0.0,
@@ -199,7 +198,7 @@ class Localizer:
                 return error
 
         with ThreadPoolExecutor(cores()) as pool:
-            sources = iter(images)
+            sources = iter(several(images))
             batches = iter(lambda: list(islice(sources, batch_size)), [])
 
             def decoded(batch: list[Source]) -> list[_Seen | InputError]:
@@ -248,13 +247,19 @@ class Localizer:
         return best.cpu().numpy(), probability.cpu().numpy()
 
     def _tensor(self, images: np.ndarray) -> Tensor:
+        _after_a_fork()
+        if self.device.type == "cuda" and not torch.cuda.is_initialized():
+            raise InputError(
+                "a Localizer on a GPU cannot be used in a process forked from the one that loaded "
+                "it. Load it in the worker, or start workers by 'spawn'."
+            )
         return normalised(torch.from_numpy(images).to(self.device))
 
     def _seen(self, source: Source, named: bool) -> _Seen:
         """Decode and resize an image as the networks were trained on: by way of R² pixels."""
         own = self.model.settings
         sides = {own["resize"], *([own["recognizer"]["resize"]] if named else [])}
-        picture, size, notes = _opened(source, max(sides))
+        picture, size, notes = opened(source, max(sides))
         squares = {side: _resized(picture, side) for side in sides}
         whole = np.asarray(_resized(squares[own["resize"]], own["crop"]))
         if not named:
@@ -265,25 +270,16 @@ class Localizer:
         return _Seen(size, whole, np.asarray(squares[resize].crop(box)), notes)
 
 
+def _after_a_fork() -> None:
+    """Compute on one thread where the process was forked from one that had used torch.
+
+    torch's threads do not survive the fork, and work that is shared out among them waits for ever.
+    """
+    global _process
+    if _process not in (None, os.getpid()):
+        torch.set_num_threads(1)
+    _process = os.getpid()
+
+
 def _resized(image: Image.Image, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.BILINEAR)
-
-
-def _opened(source: Source, side: int) -> Decoded:
-    """Upright RGB, maybe reduced to not less than twice `side`², and the image's own size."""
-    if isinstance(source, np.ndarray):
-        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8 or not source.size:
-            raise InputError(
-                f"an array of shape {source.shape}, {source.dtype}: give (h, w, 3) uint8, RGB."
-            )
-        source = Image.fromarray(source)
-    if isinstance(source, Image.Image):
-        try:
-            source = to_rgb(upright(source))
-        except Exception as error:  # Pillow decodes late, and raises nearly everything
-            raise InputError(f"{source}: cannot be read ({error}).") from error
-        return Decoded(source, source.size, ())
-    try:
-        return decode_small(contents(Path(source)), side)
-    except InputError as error:
-        raise InputError(f"{os.fspath(source)}: cannot be read ({error}).") from error

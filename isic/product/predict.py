@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from isic.data.image import contents, decode_small, in_order
 from isic.errors import InputError, printable
+from isic.evaluation.figures.fonts import font, unwritten
+from isic.evaluation.figures.fonts import labels as writable
 from isic.process import cores
 from isic.product.localizer import Localization, Localizer
-from isic.product.predictions import ABOUT, BOX_COLUMNS, IMAGE_COLUMNS, OURS
+from isic.product.predictions import ABOUT, BOX_COLUMNS, FORMAT, IMAGE_COLUMNS, OURS
 from isic.storage.files import write_json
 from isic.storage.folders import filled, finish
 from isic.storage.tables import write_csv
@@ -118,6 +120,11 @@ def predict(
             min_area=options.min_area,
             classes=options.classes and labels is None,
         )
+        names = list(dict.fromkeys(labels)) if labels is not None else localizer.model.classes
+        texts = writable(names)
+        if options.overlays and (options.classes or labels is not None):
+            for line in unwritten(names):
+                bar.write(f"isic: {line}.", file=sys.stderr)
         for name in ("masks",) * options.masks + ("overlays",) * options.overlays:
             (part / name).mkdir()
 
@@ -137,7 +144,7 @@ def predict(
             if options.overlays and numbered is not None:
                 target = part / "overlays" / overlays[image_id]
                 try:
-                    save_overlay(paths[place], image, numbered, row["class"], target)
+                    save_overlay(paths[place], image, numbered, texts.get(row["class"]), target)
                 except InputError as error:  # it is read a second time, and may be gone by now
                     problem = f"{paths[place]}: cannot be read again ({error})."
                     return {"image_id": image_id, "problem": problem}, []
@@ -159,10 +166,9 @@ def predict(
         images[whole] = images[whole].astype("Int64")
         write_csv(images, part / "images.csv")
         write_csv(pd.DataFrame(boxes, columns=BOX_COLUMNS), part / "boxes.csv")
-        classes = list(dict.fromkeys(labels)) if labels is not None else localizer.model.classes
         place = os.path.realpath(folder)  # by whatever links it is reached
-        about = {"root": os.path.relpath(root, place), "classes": classes, **(metadata or {})}
-        write_json(about, part / ABOUT)
+        about = {"root": os.path.relpath(root, place), "classes": names, **(metadata or {})}
+        write_json({"format": FORMAT} | about, part / ABOUT)
     return images
 
 
@@ -213,14 +219,16 @@ def save_overlay(
     opacity = np.where(small > 0, 0.4, 0.0).astype(np.float32)[..., None]
     picture = Image.fromarray((pixels * (1 - opacity) + tint * opacity).astype(np.uint8))
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(max(11, min(size) // 24))
+    letters = max(11, min(size) // 24)  # pixels
     width = max(2, min(size) // 150)
     for number, box in enumerate(image.boxes * scale):
         colour = COLOURS[number % len(COLOURS)]
         draw.rectangle(tuple(box), outline=colour, width=width)
-        text = f"{name + ' ' if name else ''}{image.confidence[number]:.2f}"
         x, y = max(0, box[0]), max(0, box[1])
-        draw.rectangle(draw.textbbox((x, y), text, font=font), fill=colour)
-        draw.text((x, y), text, fill=(0, 0, 0), font=font)
+        for text in ([f"{name} "] if name else []) + [f"{image.confidence[number]:.2f}"]:
+            style = font(text, letters)  # a script's font may have no digits
+            draw.rectangle(draw.textbbox((x, y), text, font=style), fill=colour)
+            draw.text((x, y), text, fill=(0, 0, 0), font=style)
+            x += draw.textlength(text, font=style) if "\n" not in text else 0
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, "JPEG", quality=85)

@@ -4,7 +4,7 @@ images.csv        a row an image: size, class, how many objects, or why it could
 boxes.csv         a row an object: box in original pixels, confidence, class
 masks/….png       of each image: 0 background, 1 … k the objects, as boxes.csv numbers them
 overlays/….jpg    each image with its masks and boxes drawn on it
-predictions.json  the images' folder, the class names, the model, settings and versions
+predictions.json  format number, the images' folder, class names, the model, settings, versions
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ LATER = IMAGE_COLUMNS[-1:]  # not in files of older code
 BOX_COLUMNS = ["image_id", "object", "x0", "y0", "x1", "y1", "confidence", "area"]
 BOX_COLUMNS += ["class", "probability", "width", "height"]
 ABOUT = "predictions.json"
+FORMAT = 1  # also of folders without a number, which older code wrote
 OURS = ("images.csv", "boxes.csv", "masks", "overlays", ABOUT)
 
 
@@ -50,6 +51,10 @@ class Predictions:
         groups: dict[Any, pd.DataFrame] = dict(list(self.boxes.groupby("image_id", sort=False)))
         for image in self.images.itertuples(index=False):
             yield image, groups.get(image.image_id, self.boxes.iloc[:0])
+
+    def missing(self) -> list[str]:
+        """Images that are not where they were."""
+        return [i for i in self.images["image_id"] if not (self.root / i).is_file()]
 
     def mask(self, image: Any) -> np.ndarray:
         """(height, width) uint8 of an image's row: 0 background, 1 … k its objects.
@@ -87,6 +92,11 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
             raise InputError(f"{folder}: no {name} in it. Give a folder that `isic predict` wrote.")
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if (number := about.get("format", FORMAT)) > FORMAT:
+            raise InputError(
+                f"{folder}: made by a newer isic (format {number}; this one reads up to {FORMAT}). "
+                "Update isic."
+            )
         images = read_csv(folder / "images.csv", [c for c in IMAGE_COLUMNS if c not in LATER])
         images = images[images["problem"] == ""].reset_index(drop=True)
         images = images.astype({"width": int, "height": int, "objects": int})
@@ -101,7 +111,7 @@ def read_predictions(folder: str | os.PathLike[str]) -> Predictions:
         if unknown := set(boxes["class"]) - {*classes, ""}:
             raise ValueError(f"class {min(unknown)} is not in predictions.json")
         return Predictions(folder, root, classes, images, boxes)
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: cannot be read ({' '.join(str(error).split())}). Predict again."
         ) from error

@@ -15,6 +15,8 @@ from isic.storage.faults import disk_fault, fault_number, reading, remedy
 from isic.storage.files import atomic
 from isic.storage.layouts import Layout
 
+FORMAT = 1  # also of files without a number, which older code wrote
+
 
 @contextmanager
 def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
@@ -25,7 +27,7 @@ def new_hdf5(path: str | os.PathLike[str], attributes: Mapping[str, Any]) -> Ite
         with _named(path, "written"):
             file = h5py.File(part, "w", libver="v110", track_order=True, locking=False)
         try:
-            file.attrs.update(attributes)
+            file.attrs.update({"format": FORMAT, **attributes})
             yield file
             file.flush()
         except Exception as error:
@@ -73,6 +75,11 @@ def _named(path: str | os.PathLike[str], done: str, about: str = "") -> Iterator
 
 def check_layout(file: h5py.File, layout: Layout) -> None:
     """InputError unless an open HDF5 file has these data sets and attributes."""
+    if (number := file.attrs.get("format", FORMAT)) > FORMAT:
+        raise InputError(
+            f"{file.filename}: made by a newer isic (format {number}; this one reads up to "
+            f"{FORMAT}). Update isic."
+        )
     lengths: dict[str, int] = {}
     for name, words in layout.items():
         kind, *axes = words.split()

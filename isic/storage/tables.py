@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,6 +54,14 @@ def read_csv(
 def write_csv(
     rows: pd.DataFrame | Sequence[Mapping[str, Any]], path: str | os.PathLike[str]
 ) -> None:
-    """Write a table, or rows with the same keys, as CSV, atomically; floats survive the trip."""
+    """Write a table, or rows with the same keys, as CSV, atomically; floats survive the trip.
+
+    Of a name that is not UTF-8 the bytes in question are written as `\\udc…`.
+    """
+    form: dict[str, Any] = {"index": False, "lineterminator": "\n"}
+    table = pd.DataFrame(rows)
+    text = table.to_csv(**form)
+    if "\r" in text:  # unquoted it would end a row
+        text = table.to_csv(**form, quoting=csv.QUOTE_NONNUMERIC)
     with atomic(path) as part:
-        pd.DataFrame(rows).to_csv(part, index=False, lineterminator="\n")
+        part.write_bytes(text.encode("utf-8", "backslashreplace"))

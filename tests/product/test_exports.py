@@ -7,62 +7,20 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import supervision
 import xmlschema
 import yaml
 from PIL import Image
+from predicted import CLASSES, IMAGES, make
 from pycocotools.coco import COCO
 
 from isic import InputError
-from isic.product.exports import coco, voc, write_coco, write_voc, write_yolo
-from isic.product.predict import save_mask
-from isic.product.predictions import BOX_COLUMNS, IMAGE_COLUMNS, Predictions, read_predictions
-from isic.storage.files import write_json
-from isic.storage.tables import write_csv
+from isic.product.annotated_folders import voc_pairs, write_voc, write_yolo
+from isic.product.exports import coco, voc, write_coco
+from isic.product.predictions import BOX_COLUMNS, Predictions, read_predictions
 
 VOC = Path(__file__).with_name("voc.xsd")
-CLASSES = ["NA", "007", "a <b> & \"c\" 'd'", "Vögel, große"]
-
-
-# Image, size, class, boxes (x0, y0, x1, y1), the last of them with a mask of its own shape.
-IMAGES = {
-    "a.jpg": ((60, 40), 0, [(5.25, 3.5, 30.75, 20.0), (40.0, 25.0, 60.0, 40.0)]),
-    "b c.png": ((33, 50), 2, [(0.0, 0.0, 33.0, 50.0)]),
-    "ü.jpg": ((20, 20), 3, []),
-    "d.jpg": ((20, 10), 1, [(3.01, 2.99, 17.5, 9.99)]),
-}
-
-
-def make(root: Path, classes: list[str] = CLASSES, images: dict = IMAGES) -> Path:
-    """A folder of predictions of these images, as `isic predict` leaves it."""
-    folder = root / "predictions"
-    rows, boxes = [], []
-    for name, (size, label, found) in images.items():
-        (root / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size, (9, 99, 199)).save(root / "photos" / name, "PNG")
-        shared = {"image_id": name, "class": classes[label] if classes else ""}
-        shared |= {"width": size[0], "height": size[1]}
-        numbered = np.zeros(size[::-1], np.uint8)
-        for number, box in enumerate(found, 1):
-            x0, y0, x1, y1 = np.rint(box).astype(int)
-            numbered[y0:y1, x0:x1] = number
-            numbered[y0, x0] = 0  # no rectangle
-        for number, box in enumerate(found, 1):
-            own = {"object": number, "confidence": 0.5 / number, "probability": 0.9}
-            own["area"] = int((numbered == number).sum())
-            boxes.append(shared | own | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True)))
-        mask = f"masks/{name}.png"
-        save_mask(numbered, folder / mask)
-        rows.append(shared | {"objects": len(found), "mask": mask})
-    rows.append({"image_id": "broken.jpg", "problem": "cannot be read"})
-    table = pd.DataFrame(rows, columns=IMAGE_COLUMNS)
-    whole = ["width", "height", "objects"]
-    write_csv(table.astype(dict.fromkeys(whole, "Int64")), folder / "images.csv")
-    write_csv(pd.DataFrame(boxes, columns=BOX_COLUMNS), folder / "boxes.csv")
-    write_json({"root": "../photos", "classes": classes}, folder / "predictions.json")
-    return folder
 
 
 @pytest.fixture
@@ -168,7 +126,9 @@ def test_voc_keeps_its_schema(predictions: Predictions, tmp_path: Path) -> None:
     for image, boxes in predictions.by_image():
         path = tmp_path / "voc/Annotations" / Path(image.image_id).with_suffix(".xml")
         record = schema.to_dict(str(path))
-        assert record["filename"] == image.image_id
+        assert record["filename"] == Path(image.image_id).with_suffix(".jpg").name
+        with Image.open(tmp_path / "voc/JPEGImages" / record["filename"]) as picture:
+            assert (picture.format, picture.size) == ("JPEG", (image.width, image.height))
         assert record["size"] == {"width": image.width, "height": image.height, "depth": 3}
         for item, box in zip(record.get("object", []), boxes.to_dict("records"), strict=True):
             assert item["name"] == box["class"]
@@ -191,16 +151,20 @@ def test_without_a_class_all_are_objects(tmp_path: Path) -> None:
     assert coco(found)["categories"] == [{"id": 1, "name": "object"}]
     write_yolo(found, tmp_path / "yolo")
     assert (tmp_path / "yolo/labels/d.txt").read_text().startswith("0 ")
-    assert "<name>object</name>" in voc(*next(found.by_image()))
+    assert "<name>object</name>" in voc(*next(found.by_image()), "a.jpg")
 
 
-def test_images_that_would_share_an_annotation_are_named(tmp_path: Path) -> None:
-    same = {"x/a.jpg": IMAGES["a.jpg"], "x/a.png": IMAGES["d.jpg"]}
+def test_images_that_would_share_an_annotation_get_one_each(tmp_path: Path) -> None:
+    same = {"x/a.jpg": IMAGES["a.jpg"], "x/a.png": IMAGES["d.jpg"], "x/a_png.jpg": IMAGES["ü.jpg"]}
     found = read_predictions(make(tmp_path, images=same))
-    for write in (write_voc, write_yolo):
-        with pytest.raises(InputError, match=r"photos/x/a\.png: another image differs only"):
-            write(found, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    (line,) = write_yolo(found, tmp_path / "yolo")
+    assert line == "2 of 2 images have another name there: 'x/a' is 'x/a_png'"
+    lines = {path.stem: path.read_text() for path in tmp_path.glob("yolo/labels/x/*.txt")}
+    assert {name: text.count("\n") for name, text in lines.items()} == {
+        "a": 2, "a_png": 1, "a_png_jpg": 0
+    }  # fmt: skip
+    write_voc(found, tmp_path / "voc")
+    assert len(voc_pairs(tmp_path / "voc")) == 3
     assert len(coco(found)["annotations"]) == 3
 
 
@@ -233,8 +197,13 @@ def test_coco_does_not_take_the_place_of_a_folder(predictions: Predictions, tmp_
 
 def test_names_that_xml_cannot_hold(tmp_path: Path) -> None:
     found = read_predictions(make(tmp_path, classes=["a\x0bb", "\x1b", "c", "d"]))
-    text = voc(*next(found.by_image()))
-    assert xmlschema.XMLSchema(str(VOC)).to_dict(text)["object"][0]["name"] == "a?b"
+    text = voc(*next(found.by_image()), "x\ry.jpg")
+    record = xmlschema.XMLSchema(str(VOC)).to_dict(text)
+    assert record["object"][0]["name"] == "a%0Bb"
+    assert record["filename"] == "x\ry.jpg"
+    assert write_voc(found, tmp_path / "voc") == [
+        "2 of 4 classes have another name there: 'a\\x0bb' is 'a%0Bb'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,6 +211,7 @@ def test_names_that_xml_cannot_hold(tmp_path: Path) -> None:
     [
         ("predictions.json", "{", "cannot be read"),
         ("predictions.json", "[]", "cannot be read"),
+        ("predictions.json", '{"format": 2}', r"made by a newer isic \(format 2; .*Update isic"),
         ("predictions.json", None, "no predictions.json in it"),
         ("boxes.csv", None, "no boxes.csv in it"),
         ("images.csv", "image_id\na.jpg\n", "cannot be read"),

@@ -21,11 +21,14 @@ def localization(
     rows: Annotated[int, Setting("images to show", least=1)] = 6,
 ) -> None:
     """Test images in rows with each run's map, its box and the true box (Figure 5)."""
-    from isic.data.index import read_index, read_truth
+    from isic.data.index import classes, read_index, read_truth
     from isic.data.pack import load_images
     from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.fonts import unwritten
     from isic.evaluation.figures.localization import localization, read_run
 
     table = read_index(index)
     runs = {name: read_run(folder) for name, folder in run}
     save(localization(table, load_images(images, table), read_truth(truth), runs, rows), output)
+    for line in unwritten(classes(table)):
+        print(f"warning: {line}")

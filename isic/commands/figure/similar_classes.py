@@ -22,9 +22,12 @@ def similar_classes(
     from isic.data.index import read_index
     from isic.data.pack import load_images
     from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.fonts import unwritten
     from isic.evaluation.figures.similar_classes import similar_classes
     from isic.method.similarity import read_similarity
 
     table = read_index(index)
     matrix, names = read_similarity(similarity)
     save(similar_classes(matrix, names, gamma, table, load_images(images, table)), output)
+    for line in unwritten(names):
+        print(f"warning: {line}")

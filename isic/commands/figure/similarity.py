@@ -18,7 +18,11 @@ def similarity(
 ) -> None:
     """The inter-class similarity matrix, similar classes side by side (Figure 4c)."""
     from isic.evaluation.figures.drawing import save
+    from isic.evaluation.figures.fonts import unwritten
     from isic.evaluation.figures.similarity import similarity as draw
     from isic.method.similarity import read_similarity
 
-    save(draw(*read_similarity(similarity), gamma), output)
+    matrix, names = read_similarity(similarity)
+    save(draw(matrix, names, gamma), output)
+    for line in unwritten(names):
+        print(f"warning: {line}")

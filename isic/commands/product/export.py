@@ -22,9 +22,10 @@ def export(
 ) -> None:
     """Write predictions as COCO, Pascal VOC or YOLO, or a model as ONNX.
 
-    coco: one JSON file, boxes and RLE masks. voc: Annotations/*.xml. yolo: labels/*.txt, links to
-    the images and data.yaml. CSV is what predict itself writes. onnx: the segmenter, images of any
-    number and size in, its map out, checked against torch.
+    coco: one JSON file, boxes and RLE masks. voc: JPEGImages, Annotations, ImageSets. yolo: images,
+    labels, data.yaml. Images are links, or copies where a tool would not read them as they are.
+    CSV is what predict itself writes. onnx: the segmenter, images of any number and size in, its
+    map out, checked against torch.
     """
     if format == "onnx":
         from isic.networks.files import load_model
@@ -33,12 +34,15 @@ def export(
         difference = export_onnx(load_model(source), output)
         print(f"written: {output}, at most {difference:.1e} from torch")
         return
-    from isic.product.exports import write_coco, write_voc, write_yolo
+    from isic.product.annotated_folders import write_voc, write_yolo
+    from isic.product.exports import write_coco
     from isic.product.predictions import read_predictions
 
     predictions = read_predictions(source)
     if format == "coco":
-        write_coco(predictions, output, masks)
+        notes = write_coco(predictions, output, masks)
     else:
-        {"voc": write_voc, "yolo": write_yolo}[format](predictions, output)
+        notes = {"voc": write_voc, "yolo": write_yolo}[format](predictions, output)
     print(f"written: {output}, {len(predictions.images)} images, {len(predictions.boxes)} objects")
+    for note in notes:
+        print(f"{note}.")

@@ -1,13 +1,14 @@
 """What several figures share: sizes, fonts, text, axes by inches, and how a figure is saved.
 
-The font comes with matplotlib, and no version of a library stands in a file: the same input, the
-same picture.
+The font comes with matplotlib, but for letters that it lacks, and no version of a library stands in
+a file: the same input, the same picture.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from isic.evaluation.figures.fonts import FAMILY, families, labels
 from isic.storage.files import atomic
 
 CELL, GAP = 1.8, 0.08  # inches: greatest side of a picture, and between pictures
-TEXT: dict[str, Any] = {"family": "DejaVu Sans", "size": 10}
+TEXT: dict[str, Any] = {"family": FAMILY, "size": 10}
 LINE, LETTER = 0.17, 0.075  # inches: height of a line of it, and width of a letter, generously
 MARGIN = 0.15  # inches: around everything
 LONGEST = 32  # letters of a class's name
@@ -50,8 +52,13 @@ def wrapped(text: str, width: float) -> str:
 
 def text_width(text: str, size: float) -> float:
     """Width of a line of text, inches."""
-    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=TEXT["family"]))
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=families([text])))
     return path.get_extents().width / 72
+
+
+def class_texts(names: Sequence[str]) -> list[str]:
+    """Names of all classes as people write them; the number of one that no font here can write."""
+    return [class_text(label) for label in labels(names).values()]
 
 
 def class_text(name: str) -> str:

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from isic.data.encoded import Encoded
-from isic.data.index import evaluated
+from isic.data.index import classes, evaluated
 from isic.errors import InputError
 from isic.evaluation.figures.drawing import (
     CELL,
@@ -25,10 +25,11 @@ from isic.evaluation.figures.drawing import (
     LINE,
     MARGIN,
     TEXT,
-    class_text,
+    class_texts,
     wrapped,
     write_note,
 )
+from isic.evaluation.figures.fonts import families
 from isic.localization.boxes import CORNERS, iou, read_boxes
 from isic.localization.interpolation import upsample
 from isic.storage.hdf5 import open_hdf5, strings
@@ -124,10 +125,11 @@ def localization(
         "Rows by rule, failures included: images at these quantiles of the "
         f"{measure} of the box of {last}."
     )
+    texts = dict(zip(classes(index), class_texts(classes(index)), strict=True))
     figure, grid = _grid((shown["height"] / shown["width"]).to_numpy(), ["image", *runs], rule)
     image: Any  # a row of `shown`
     for image, (quantile, _), line in zip(shown.itertuples(), chosen, grid, strict=True):
-        name = textwrap.fill(class_text(str(shown.at[image.image_id, "class"])), 15)
+        name = textwrap.fill(texts[str(shown.at[image.image_id, "class"])], 15)
         _label(figure, line[0], f"{100 * quantile:.0f} %\n{name}")
         photograph = images[image.row] / 255
         for axes, run in zip(line, (None, *runs.values()), strict=True):
@@ -204,7 +206,14 @@ def _label(figure: Figure, axes: Axes, text: str) -> None:
     """Write left of a row."""
     place = axes.get_position()
     x = place.x0 - 0.1 / figure.get_figwidth()
-    figure.text(x, (place.y0 + place.y1) / 2, text, ha="right", va="center", **TEXT)
+    figure.text(
+        x,
+        (place.y0 + place.y1) / 2,
+        text,
+        ha="right",
+        va="center",
+        **TEXT | {"family": families([text])},
+    )
 
 
 def _outline(axes: Axes, box: np.ndarray, colour: str) -> None:

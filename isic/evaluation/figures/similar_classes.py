@@ -17,10 +17,11 @@ from isic.evaluation.figures.drawing import (
     MARGIN,
     TEXT,
     axes_at,
-    class_text,
+    class_texts,
     number_text,
     wrapped,
 )
+from isic.evaluation.figures.fonts import families
 
 GROUPS, NEIGHBOURS = 6, 4  # rows of the figure, and classes beside the first
 
@@ -60,11 +61,11 @@ def similar_classes(
     if lacking := [name for name in names if name not in first]:
         raise InputError(f"no image of {lacking[0]}. Make S again with `isic similarity`.")
 
-    captions = {}
+    captions, texts = {}, class_texts(names)
     for group in rows:
         for i in group:
             cosine = f"\nS = {number_text(matrix[group[0], i])}" if i != group[0] else ""
-            captions[i] = wrapped(class_text(names[i]), CELL) + cosine
+            captions[i] = wrapped(texts[i], CELL) + cosine
     shapes = index[["height", "width"]].iloc[[first[name] for name in names]].to_numpy()
     aspects = shapes[:, 0] / shapes[:, 1]
     tall = [CELL * min(1, aspects[group].max()) for group in rows]
@@ -86,7 +87,7 @@ def similar_classes(
             axes.imshow(images[first[names[i]]], extent=(0, w, h, 0))
             place = {"xy": (0.5, 0), "xycoords": "axes fraction", "textcoords": "offset points"}
             style = TEXT | place | {"ha": "center", "va": "top", "xytext": (0, -72 * GAP / 2)}
-            axes.annotate(captions[i], **style)
+            axes.annotate(captions[i], **style | {"family": families([captions[i]])})
         y -= room
     return figure
 

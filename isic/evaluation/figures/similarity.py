@@ -15,12 +15,13 @@ from isic.evaluation.figures.drawing import (
     MARGIN,
     TEXT,
     axes_at,
-    class_text,
+    class_texts,
     number_text,
     text_width,
     wrapped,
     write_note,
 )
+from isic.evaluation.figures.fonts import families
 
 MATRIX, STEP = (2.4, 16.0), 0.36  # inches: least and greatest side of the matrix, side of a cell
 OUTLINED, SMALLEST = 8, 4.5  # points: cells from here are outlined; names are not written below
@@ -41,7 +42,7 @@ def similarity(matrix: np.ndarray, names: Sequence[str], gamma: float) -> Figure
     """
     count = len(matrix)
     order = _clustered(matrix)
-    ordered, labels = matrix[np.ix_(order, order)], [class_text(names[i]) for i in order]
+    ordered, labels = matrix[np.ix_(order, order)], [class_texts(names)[i] for i in order]
     similar = (ordered > gamma) & ~np.eye(count, dtype=bool)
 
     side = float(np.clip(count * STEP, *MATRIX))
@@ -65,7 +66,7 @@ def similarity(matrix: np.ndarray, names: Sequence[str], gamma: float) -> Figure
     shades = axes.imshow(ordered, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
 
     if named:
-        style = {"labels": labels, "family": TEXT["family"], "size": size}
+        style = {"labels": labels, "family": families(labels), "size": size}
         axes.set_xticks(range(count), rotation=90, **style)
         axes.set_yticks(range(count), **style)
         axes.tick_params(length=0)
