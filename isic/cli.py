@@ -25,9 +25,9 @@ from isic.storage.faults import disk_fault, fault_file, fault_number, remedy
 
 PEOPLE = ("init", "check", "predict", "export", "show")
 STAGES = (
-    *("birds", "fetch", "unpack", "index", "images", "similarity", "classifier", "features"),
-    *("directions", "masks", "segmenter", "recognizer", "topk", "maps", "boxes", "scores"),
-    *("model", "table", "figure", "summary"),
+    *("birds", "fetch", "unpack", "index", "truth", "images", "similarity"),
+    *("classifier", "features", "directions", "masks", "segmenter", "recognizer", "topk"),
+    *("maps", "boxes", "scores", "model", "table", "figure", "summary"),
 )
 FIGURES = ("similarity", "loss-curves", "localization", "similar-classes", "risk-coverage")
 RENAMED = {

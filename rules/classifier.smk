@@ -3,7 +3,7 @@
 
 rule classifier:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         weights=weights("classifier"),
         similarity=files(inputs.classifier_similarity, "arm"),
@@ -21,6 +21,7 @@ rule classifier:
         gpu=gpus,
         launch=launch,
     params:
+        index=index_digest,
         tensorboard="results/{dataset}/tensorboard/{arm}",
         files=file_options,
         options=job(jobs.classifier, "arm"),

@@ -7,11 +7,14 @@
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
+from isic.data.sources.listing import index_state, truth_state
 from isic.errors import InputError
 from isic.process import WORKFLOW, identity, name_user
 from isic.provenance.digests import code_digest
+from isic.provenance.records import fingerprint
 from isic.settings import inputs, jobs, runs
 from isic.settings.check import check
 from isic.storage.layouts import FIGURES, Files
@@ -85,6 +88,38 @@ def files(function, *names):
             raise WorkflowError(str(error)) from error
 
     return of_job
+
+
+def indexed(wildcards):
+    """The index, once it is made."""
+    settings(wildcards)
+    return checkpoints.index.get(dataset=wildcards.dataset).output.index
+
+
+def index_digest(wildcards):
+    """Digest of the index's bytes: as a parameter, it reruns what goes by the index when an image or label changes."""
+    path = Path(Files.index.format(dataset=wildcards.dataset))
+    return digest_of(path, path.stat().st_mtime_ns) if path.is_file() else ""
+
+
+@cache
+def digest_of(path, written):
+    return fingerprint(path)
+
+
+def source_state(state):
+    """What a function of `listing` says of the data set's folder, once that is there."""
+    of_folder = cache(
+        state
+    )  # one that is the user's: those that are made here may be made again
+
+    def of_source(wildcards):
+        own = settings(wildcards)
+        root = Path(inputs.source_root(own, wildcards.dataset))
+        look = of_folder if own.source.root else state
+        return look(jobs.layout(own), root) if root.is_dir() else ""
+
+    return of_source
 
 
 def weights(section):

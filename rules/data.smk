@@ -73,13 +73,14 @@ rule weights:
         "isic fetch {wildcards.weights:q} {output.weights:q} 2>&1 | tee {log:q}"
 
 
-rule index:
+# A checkpoint, and taken as `ancient`: what follows goes by the index's content alone (`index_digest`), so that an index
+# that is made again with the same bytes makes nothing else again.
+checkpoint index:
     input:
-        root=files(inputs.source_root),
-        contents=files(inputs.source_contents),
+        root=ancient(files(inputs.source_root)),
+        made=files(inputs.made_source),
     output:
         index=Files.index,
-        truth=Files.truth,
     log:
         "results/{dataset}/logs/index.log",
     benchmark:
@@ -88,17 +89,41 @@ rule index:
         "../envs/isic.yaml"
     threads: 8
     params:
+        images=source_state(index_state),
         options=job(jobs.index),
         code=code("index"),
     shell:
-        "isic index {input.root:q} {output.index:q} {output.truth:q} {params.options}"
-        " 2>&1 | tee {log:q}"
+        "isic index {input.root:q} {output.index:q} {params.options} 2>&1 | tee {log:q}"
+
+
+# Only scoring takes boxes. What is wrong with them is said before anything is trained.
+rule truth:
+    input:
+        index=ancient(indexed),
+        root=ancient(files(inputs.source_root)),
+        made=files(inputs.made_source),
+    output:
+        truth=Files.truth,
+    log:
+        "results/{dataset}/logs/truth.log",
+    benchmark:
+        "results/{dataset}/benchmarks/truth.tsv"
+    priority: 1
+    conda:
+        "../envs/isic.yaml"
+    params:
+        index=index_digest,
+        boxes=source_state(truth_state),
+        options=job(jobs.truth),
+        code=code("truth"),
+    shell:
+        "isic truth {input.index:q} {input.root:q} {output.truth:q} {params.options} 2>&1 | tee {log:q}"
 
 
 # The index holds a digest of every image, so the folder's own time says nothing more.
 rule images:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         root=ancient(files(inputs.source_root)),
     output:
         images=Files.images,
@@ -112,6 +137,7 @@ rule images:
         "../envs/isic.yaml"
     threads: 8
     params:
+        index=index_digest,
         options=job(jobs.images, "resize"),
         code=code("images"),
     shell:
@@ -121,7 +147,7 @@ rule images:
 
 rule image_shard:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         root=ancient(files(inputs.source_root)),
     output:
         shard=Files.image_shard,
@@ -133,6 +159,7 @@ rule image_shard:
         "../envs/isic.yaml"
     threads: 8
     params:
+        index=index_digest,
         options=job(jobs.image_shard, "resize", "shard"),
         code=code("images"),
     shell:
@@ -142,7 +169,7 @@ rule image_shard:
 
 rule join_shards:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         root=ancient(files(inputs.source_root)),
         join=files(inputs.image_shards, "resize"),
     output:
@@ -156,6 +183,7 @@ rule join_shards:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         files=file_options,
         code=code("images"),
     shell:

@@ -3,7 +3,7 @@
 
 rule maps:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         network=files(inputs.map_network, "network", "kind"),
         directions=files(inputs.map_directions, "network", "kind"),
@@ -19,6 +19,7 @@ rule maps:
     resources:
         gpu=1,
     params:
+        index=index_digest,
         files=file_options,
         options=job(jobs.maps, "network", "kind"),
         code=code("maps"),
@@ -29,7 +30,7 @@ rule maps:
 
 rule boxes:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         maps=Files.maps,
     output:
         boxes=Files.boxes,
@@ -41,6 +42,7 @@ rule boxes:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         options=job(jobs.boxes, "network", "kind"),
         code=code("boxes"),
     shell:
@@ -50,7 +52,7 @@ rule boxes:
 
 rule scores:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         truth=Files.truth,
         boxes=Files.boxes,
         crop_boxes=Files.crop_boxes,
@@ -65,6 +67,7 @@ rule scores:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         options=job(jobs.scores, "network", "kind"),
         code=code("scores"),
     shell:
@@ -74,7 +77,7 @@ rule scores:
 
 rule trivial:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         truth=Files.truth,
         topk=Files.topk,
     output:
@@ -86,6 +89,7 @@ rule trivial:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         options=job(jobs.view),
         code=code("scores"),
     shell:

@@ -3,7 +3,7 @@
 
 rule features:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         network=Files.classifier,
     output:
@@ -20,6 +20,7 @@ rule features:
     resources:
         gpu=1,
     params:
+        index=index_digest,
         options=job(jobs.features, "shard"),
         code=code("features"),
     shell:
@@ -32,7 +33,7 @@ rule features:
 # network, on the GPU, does not wait for NMF and masks.
 use rule features as passing_features with:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         network=Files.classifier,
         before=ancient(files(inputs.earlier_masks, "arm", "shard")),

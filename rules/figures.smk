@@ -49,7 +49,7 @@ rule figure_loss_curves:
 
 rule figure_localization:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         truth=Files.truth,
         runs=files(inputs.figure_files),
@@ -67,6 +67,7 @@ rule figure_localization:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         options=named("run", inputs.figure_folders),
         code=code("figure localization"),
     shell:
@@ -76,7 +77,7 @@ rule figure_localization:
 
 rule figure_similar_classes:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         similarity=Files.similarity,
     output:
@@ -93,6 +94,7 @@ rule figure_similar_classes:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         options=job(jobs.gamma),
         code=code("figure similar-classes"),
     shell:

@@ -4,7 +4,7 @@
 # Before the segmenter is trained: of the first seed's classifier, as the model is.
 rule check:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         features=files(inputs.checked_features),
         directions=of_model(Files.directions),
@@ -23,6 +23,7 @@ rule check:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         run=files(inputs.model_folder),
         options=job(jobs.computing),
         code=code("check"),
@@ -32,7 +33,7 @@ rule check:
 
 rule model:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         segmenter=of_model(Files.segmenter),
         recognizer=files(inputs.model_recognizer),
     output:
@@ -44,6 +45,7 @@ rule model:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         options=job(jobs.model),
         code=code("model"),
     shell:
@@ -54,7 +56,7 @@ rule model:
 rule predictions:
     input:
         model=Files.model,
-        index=Files.index,
+        index=ancient(indexed),
         root=ancient(files(inputs.source_root)),
     output:
         boxes=f"{Files.predictions}/boxes.csv",
@@ -72,6 +74,7 @@ rule predictions:
     resources:
         gpu=1,
     params:
+        index=index_digest,
         folder=subpath(output.boxes, parent=True),
         options=job(jobs.computing),
         code=code("predict"),
@@ -83,7 +86,7 @@ rule predictions:
 # How much the confidence is worth, where true boxes tell.
 rule risk_coverage:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         truth=Files.truth,
         boxes=f"{Files.predictions}/boxes.csv",
     output:
@@ -101,6 +104,7 @@ rule risk_coverage:
     conda:
         "../envs/isic.yaml"
     params:
+        index=index_digest,
         code=code("figure risk-coverage"),
     shell:
         "isic figure risk-coverage {input:q} {output:q} 2>&1 | tee {log:q}"

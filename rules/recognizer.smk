@@ -3,7 +3,7 @@
 
 rule plain:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         weights=weights("classifier"),
     output:
@@ -20,6 +20,7 @@ rule plain:
         gpu=gpus,
         launch=launch,
     params:
+        index=index_digest,
         tensorboard="results/{dataset}/tensorboard/plain_seed~{seed}",
         files=file_options,
         options=job(jobs.plain, "seed"),
@@ -31,7 +32,7 @@ rule plain:
 
 rule recognizer:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.topk_images),
         weights=weights("recognizer"),
     output:
@@ -48,6 +49,7 @@ rule recognizer:
         gpu=gpus,
         launch=launch,
     params:
+        index=index_digest,
         tensorboard="results/{dataset}/tensorboard/recognizer",
         files=file_options,
         options=job(jobs.recognizer),
@@ -59,7 +61,7 @@ rule recognizer:
 
 rule topk:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.topk_images),
         network=files(inputs.topk_network),
     output:
@@ -74,6 +76,7 @@ rule topk:
     resources:
         gpu=1,
     params:
+        index=index_digest,
         options=job(jobs.topk),
         code=code("topk"),
     shell:

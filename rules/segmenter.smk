@@ -3,7 +3,7 @@
 
 rule segmenter:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         weights=weights("segmenter"),
         masks=shards(Files.masks),
@@ -21,6 +21,7 @@ rule segmenter:
         gpu=gpus,
         launch=launch,
     params:
+        index=index_digest,
         tensorboard="results/{dataset}/tensorboard/{arm}",
         files=file_options,
         options=job(jobs.segmenter, "arm"),

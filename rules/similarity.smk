@@ -3,7 +3,7 @@
 
 rule similarity:
     input:
-        index=Files.index,
+        index=ancient(indexed),
         images=files(inputs.packed),
         weights=weights("classifier"),
         classifier=files(inputs.similarity_classifier),
@@ -19,6 +19,7 @@ rule similarity:
     resources:
         gpu=1,
     params:
+        index=index_digest,
         files=file_options,
         options=job(jobs.similarity),
         code=code("similarity"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from isic.commands.options import File
 from isic.settings.declare import Setting
@@ -15,6 +15,8 @@ Index = Annotated[Path, File("index.csv: the images, their split and class.")]
 ImagesFile = Annotated[Path, File("images~R.h5: the decoded images.")]
 Truth = Annotated[Path, File("truth.csv: the true boxes.")]
 TopK = Annotated[Path, File("topk.csv: the recognizer's best classes.")]
+SourceRoot = Annotated[Path, File("Folder of the data set.")]
+Layout = Annotated[Literal["folder", "cub", "imagenet", "pets"], Setting("the data set's layout")]
 Output = Annotated[Path, File("File to write.", writes=True)]
 Curves = Annotated[Path, File("CSV to write: losses by epoch.", writes=True)]
 WeightsFile = Annotated[

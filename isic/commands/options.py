@@ -29,6 +29,7 @@ class File:
 
     help: str
     writes: bool = False
+    optional: bool = False  # an argument that may be left out
 
 
 class PathType(click.Path):
@@ -111,6 +112,8 @@ def _parameter(name: str, hint: Any, default: Any, positional: bool = False) -> 
         return click.Argument(
             [name], type=of(said.writes), nargs=-1 if many else 1, required=True, help=said.help
         )
+    if said.optional:
+        return click.Argument([name], type=of(said.writes), required=False, help=said.help)
     # click takes a default of None for a value that is given.
     given = {"required": True} if required else {} if many else {"default": default}
     return click.Option([_flag(name)], type=of(said.writes), multiple=many, help=said.help, **given)

@@ -67,14 +67,10 @@ def source_root(own: Settings, dataset: str) -> str:
     return root
 
 
-def source_contents(own: Settings, dataset: str) -> list[str]:
-    """What changes when images or annotations are added to a user's folder, or taken from it."""
-    root = Path(source_root(own, dataset))
-    if str(root) != own.source.root:
-        return []
-    folders = [path for path in (*root.glob("*/"), *root.glob("*/*/")) if path.is_dir()]
-    tables = [path for name in ("*.csv", "*.txt", "*/*.txt") for path in root.glob(name)]
-    return sorted(map(str, folders + tables))
+def made_source(own: Settings, dataset: str) -> list[str]:
+    """The folder of a data set that a rule makes: made again, it is indexed again."""
+    root = source_root(own, dataset)
+    return [] if root == own.source.root else [root]
 
 
 def weights(chosen: str, setting: str) -> list[str]:

@@ -56,9 +56,17 @@ def unpack(own: Settings) -> str:
     return options({"checksum": own.source.checksum})
 
 
+def layout(own: Settings) -> str:
+    """How the data set's folder is laid out."""
+    return "folder" if own.source.type == "birds" else own.source.type
+
+
 def index(own: Settings) -> str:
-    layout = "folder" if own.source.type == "birds" else own.source.type
-    return options({"type": layout, "unreadable": own.images.unreadable})
+    return options({"type": layout(own), "unreadable": own.images.unreadable})
+
+
+def truth(own: Settings) -> str:
+    return options({"type": layout(own)})
 
 
 def images(own: Settings, resize: int | str) -> str:

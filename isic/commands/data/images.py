@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from isic.commands.arguments import Index, Output, Shard, Shards
+from isic.commands.arguments import Index, Output, Shard, Shards, SourceRoot
 from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.errors import InputError
@@ -17,7 +17,7 @@ from isic.settings.sections import Images
 
 def images(
     index: Index,
-    root: Annotated[Path, File("Folder of the data set.")],
+    root: SourceRoot,
     output: Output,
     resize: Resize = Images.resize,
     store: Store = Images.store,

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
+from isic.commands.arguments import Layout, SourceRoot
 from isic.commands.options import File
 from isic.process import cores
-from isic.settings.declare import Setting
 from isic.settings.kinds import Unreadable
 from isic.settings.sections import Images
 
 
 def index(
-    root: Annotated[Path, File("Folder of the data set.")],
+    root: SourceRoot,
     output: Annotated[Path, File("index.csv to write.", writes=True)],
-    truth: Annotated[Path, File("truth.csv to write: the true boxes, if any.", writes=True)],
-    type: Annotated[
-        Literal["folder", "cub", "imagenet", "pets"], Setting("the data set's layout")
-    ] = "folder",
+    truth: Annotated[
+        Path | None, File("truth.csv to write, too; see isic truth.", writes=True, optional=True)
+    ] = None,
+    type: Layout = "folder",
     unreadable: Unreadable = Images.unreadable,
 ) -> None:
-    """List a data set's images, classes and boxes, and check every one."""
-    from isic.data.sources.cub import index_cub
-    from isic.data.sources.folder import index_folder
-    from isic.data.sources.imagenet import index_imagenet
-    from isic.data.sources.pets import index_pets
+    """List a data set's images and classes, and check every image."""
+    from isic.data.sources.by_layout import index_of, truth_of
     from isic.storage.tables import write_csv
 
-    sources = {
-        "folder": index_folder,
-        "cub": index_cub,
-        "imagenet": index_imagenet,
-        "pets": index_pets,
-    }
-    table, boxes, skipped = sources[type](root, unreadable, workers=cores())
-    write_csv(boxes, truth)
+    workers = cores()
+    table, skipped = index_of(type, root, unreadable, workers)
+    if truth:
+        boxes = truth_of(type, root, table, workers)
+        write_csv(boxes, truth)
     write_csv(table, output)
     counts = table["split"].value_counts()
     print(
         f"{table['class'].nunique()} classes, {counts.get('train', 0)} training images, "
-        f"{counts.get('test', 0)} test images, {len(boxes)} boxes, {len(skipped)} left out"
+        f"{counts.get('test', 0)} test images, {f'{len(boxes)} boxes, ' if truth else ''}"
+        f"{len(skipped)} left out"
     )
     for name in skipped:
         print(f"left out, cannot be read: {name}")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from isic.data.index import check_classes, check_unreadable, measure_images, truth_table
-from isic.data.sources.listing import CUB_FILES, CUB_FOLDER, cub_base
+from isic.data.sources.listing import CUB_BOXES, CUB_FILES, CUB_FOLDER, cub_base
 from isic.errors import InputError
 
 REMEDY = "Unpack CUB_200_2011.tgz there once more."
@@ -39,7 +39,14 @@ def index_cub(
     Raises:
         InputError: see the messages; each names the file and the remedy.
     """
-    root = Path(root)
+    index, skipped = cub_index(Path(root), unreadable, workers, trainable)
+    return index, cub_truth(Path(root), index), skipped
+
+
+def cub_index(
+    root: Path, unreadable: str, workers: int, trainable: bool = True
+) -> tuple[pd.DataFrame, list[str]]:
+    """Index and skipped images, see `index_cub`; boxes are not looked at."""
     check_unreadable(unreadable)
     base = cub_base(root)
     absent = [name for name in CUB_FILES if not (base / name).is_file()]
@@ -48,13 +55,9 @@ def index_cub(
             f"{base}: no {', '.join(absent)}. Set root to the folder {CUB_FOLDER} of the "
             "official archive CUB_200_2011.tgz, or to its parent."
         )
-    files, labels, splits, boxes, names = (_read(base / name) for name in CUB_FILES)
-    for name, table in zip(CUB_FILES[1:4], (labels, splits, boxes), strict=True):
-        if differing := set(files).symmetric_difference(table):
-            raise InputError(
-                f"{base / name}: image {min(differing)} stands in only one of it and images.txt "
-                f"({len(differing)} such images). {REMEDY}"
-            )
+    files, labels, splits, names = (_read(base / name) for name in CUB_FILES if name != CUB_BOXES)
+    _check_same(base / CUB_FILES[1], labels, files)
+    _check_same(base / CUB_FILES[2], splits, files)
     if unknown := [(image, label) for image, label in labels.items() if label not in names]:
         image, label = unknown[0]
         raise InputError(
@@ -64,8 +67,7 @@ def index_cub(
     if wrong := [image for image, split in splits.items() if split not in ("0", "1")]:
         raise InputError(f"{base / CUB_FILES[2]}: image {wrong[0]} is neither 0 nor 1. {REMEDY}")
 
-    prefix = (base / "images").relative_to(root)
-    ids = {image: (prefix / path).as_posix() for image, path in files.items()}
+    ids = _ids(root, base, files)
     lost = [image_id for image_id in ids.values() if not (root / image_id).is_file()]
     if lost:
         raise InputError(f"{root / lost[0]}: image is missing ({len(lost)} such). {REMEDY}")
@@ -85,18 +87,38 @@ def index_cub(
     expected = [names[label] for label in sorted(names, key=int)]  # also those without an image
     if trainable:
         check_classes(root, listing, expected)
-    corners = _corners(base / CUB_FILES[3], boxes)
     index, skipped = measure_images(root, listing, unreadable, workers)
     if trainable:
         check_classes(root, index, expected)
-    keys = list(boxes)
-    truth = truth_table(
+    return index, skipped
+
+
+def cub_truth(root: Path, index: pd.DataFrame, workers: int = 1) -> pd.DataFrame:
+    """The true boxes of the index's images, see `index_cub`."""
+    base = cub_base(root)
+    path = base / CUB_BOXES
+    files, boxes = _read(base / CUB_FILES[0]), _read(path)
+    _check_same(path, boxes, files)
+    ids, keys = _ids(root, base, files), list(boxes)
+    return truth_table(
         index,
         [ids[image] for image in keys],
-        corners,
-        lambda i: f"{base / CUB_FILES[3]}, image {keys[i]}",
+        _corners(path, boxes),
+        lambda i: f"{path}, image {keys[i]}",
     )
-    return index, truth, skipped
+
+
+def _ids(root: Path, base: Path, files: dict[str, str]) -> dict[str, str]:
+    prefix = (base / "images").relative_to(root)
+    return {image: (prefix / path).as_posix() for image, path in files.items()}
+
+
+def _check_same(path: Path, table: dict[str, str], files: dict[str, str]) -> None:
+    if differing := set(files).symmetric_difference(table):
+        raise InputError(
+            f"{path}: image {min(differing)} stands in only one of it and images.txt "
+            f"({len(differing)} such images). {REMEDY}"
+        )
 
 
 def _read(path: Path) -> dict[str, str]:

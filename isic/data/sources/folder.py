@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from isic.data.index import check_classes, check_unreadable, classes, measure_images, truth_table
-from isic.data.sources.listing import SPLITS
+from isic.data.sources.listing import FOLDER_BOXES, SPLITS
 from isic.data.walk import Walk, is_image, remarks, some, walk
 from isic.errors import InputError, is_utf8
 
@@ -50,6 +50,23 @@ def index_folder(
     index, skipped = measure_images(root, listing, unreadable, workers)
     check_classes(root, index, classes(listing))
     return index, boxes_truth(root, rows, index), skipped
+
+
+def folder_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFrame, list[str]]:
+    """Index and skipped images, see `index_folder`; boxes are not looked at."""
+    check_unreadable(unreadable)
+    listing = list_folder(root, unreadable)
+    index, skipped = measure_images(root, listing, unreadable, workers)
+    check_classes(root, index, classes(listing))
+    return index, skipped
+
+
+def folder_truth(root: Path, index: pd.DataFrame, workers: int = 1) -> pd.DataFrame:
+    """The true boxes of the index's images, see `index_folder`; those of skipped images are left
+    out."""
+    if not (root / FOLDER_BOXES).exists():
+        return boxes_truth(root, read_boxes(root, set()), index)
+    return boxes_truth(root, read_boxes(root, set(walk(root).files)), index)
 
 
 def list_folder(root: Path, unreadable: str = "error") -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from isic.data.image import ordered_map, orientation, turned
 from isic.data.index import check_classes, check_unreadable, measure_images, truth_table
-from isic.data.sources.listing import visible
+from isic.data.sources.listing import IMAGENET_BASES, IMAGENET_CSV, IMAGENET_XML, visible
 from isic.data.walk import is_image, walk
 from isic.errors import InputError
 
@@ -22,14 +22,6 @@ LAYOUT = (
     "train/WNID/*.JPEG and val/*.JPEG or val/WNID/*.JPEG (also below ILSVRC/Data/CLS-LOC), "
     "and the boxes of val as LOC_val_solution.csv or as XML files in Annotations/CLS-LOC/val, "
     "bbox/val or beside the images"
-)
-IMAGES = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
-BOXES_CSV = "LOC_val_solution.csv"
-BOXES_XML = (
-    "ILSVRC/Annotations/CLS-LOC/val",
-    "Annotations/CLS-LOC/val",
-    "bbox/val",
-    "ILSVRC2012_bbox_val_v3/val",
 )
 DEVKITS = ("ILSVRC2012_devkit_t12", "devkit", "")  # each with meta.mat and this in data/:
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -64,22 +56,23 @@ def index_imagenet(
     Raises:
         InputError: see the messages; each names the file and the remedy.
     """
-    root = Path(root)
+    index, skipped = imagenet_index(Path(root), unreadable, workers)
+    return index, imagenet_truth(Path(root), index, workers), skipped
+
+
+def imagenet_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFrame, list[str]]:
+    """Index and skipped images, see `index_imagenet`; boxes are not looked at."""
     check_unreadable(unreadable)
-    bases = [root / name for name in IMAGES if (root / name / "train").is_dir()]
-    if not bases:
-        raise InputError(f"{root}: has no folder train. Expected {LAYOUT}.")
-    base = bases[0]
+    base = _base(root)
     wnids = [entry.name for entry in visible(base / "train") if WNID.fullmatch(entry.name)]
     if not wnids:
         raise InputError(f"{base / 'train'}: holds no folder named as n01440764. {LAYOUT}.")
-    annotations, where = read_annotations(root, base)
     rows = [
         (f"{(base / 'train').relative_to(root).as_posix()}/{wnid}/{name}", "train", wnid)
         for wnid in wnids
         for name in filter(is_image, walk(base / "train" / wnid).files)
     ]
-    rows += sorted(_validation(root, base, annotations, set(wnids)), key=lambda row: row[2])
+    rows += sorted(_validation(root, base, set(wnids)), key=lambda row: row[2])
     listing = pd.DataFrame(rows, columns=["image_id", "split", "class"])
     names = read_names(root)
     listing["class"] = listing["class"].map(lambda wnid: f"{wnid} {names.get(wnid, '')}".strip())
@@ -87,6 +80,12 @@ def index_imagenet(
     check_classes(root, listing, expected)
     index, skipped = measure_images(root, listing, unreadable, workers)
     check_classes(root, index, expected)
+    return index, skipped
+
+
+def imagenet_truth(root: Path, index: pd.DataFrame, workers: int) -> pd.DataFrame:
+    """The true boxes of the index's images, see `index_imagenet`."""
+    annotations, where = read_annotations(root, _base(root))
     tested = list(index.loc[index["split"] == "test", "image_id"])
     boxed = [image_id for image_id in tested if annotations.get(Path(image_id).stem, ("", ()))[1]]
     turns = ordered_map(lambda name: orientation(root / name), boxed, workers, "orientation")
@@ -96,19 +95,24 @@ def index_imagenet(
         boxes = np.array(annotations[Path(image_id).stem][1], np.float64)
         corners.append(turned(boxes, tuple(sizes.loc[image_id]), turn))
         ids += [image_id] * len(boxes)
-    truth = truth_table(
+    return truth_table(
         index, ids, np.concatenate([np.empty((0, 4)), *corners]), lambda i: f"{where}: {ids[i]}"
     )
-    return index, truth, skipped
+
+
+def _base(root: Path) -> Path:
+    """The folder that holds `train`."""
+    for base in (root / name for name in IMAGENET_BASES):
+        if (base / "train").is_dir():
+            return base
+    raise InputError(f"{root}: has no folder train. Expected {LAYOUT}.")
 
 
 def _images(folder: Path) -> list[str]:
     return [entry.name for entry in visible(folder) if is_image(entry.name)]
 
 
-def _validation(
-    root: Path, base: Path, annotations: Annotations, wnids: set[str]
-) -> Iterator[tuple[str, str, str]]:
+def _validation(root: Path, base: Path, wnids: set[str]) -> Iterator[tuple[str, str, str]]:
     """Rows of the validation images: of each the folder, the annotation or the devkit's class."""
     folder = base / "val"
     prefix = folder.relative_to(root).as_posix()
@@ -119,12 +123,13 @@ def _validation(
         for name in _images(folder / entry.name)
     }
     if flat := _images(folder):
+        annotations, _ = read_annotations(root, base)
         known = {stem: wnid for stem, (wnid, _) in annotations.items()} or read_devkit(root, flat)
         if lacking := [name for name in flat if Path(name).stem not in known]:
             raise InputError(
                 f"{folder / lacking[0]}: has no class ({len(lacking)} such images). Put "
-                f"{BOXES_CSV}, the XML boxes or the folder {DEVKITS[0]} into {root}, or the images "
-                "into folders named by WNID."
+                f"{IMAGENET_CSV}, the XML boxes or the folder {DEVKITS[0]} into {root}, or the "
+                "images into folders named by WNID."
             )
         classes |= {name: known[Path(name).stem] for name in flat}
     for name, wnid in classes.items():
@@ -142,9 +147,9 @@ def read_annotations(root: Path, base: Path) -> tuple[Annotations, Path]:
     Returns:
         See `Annotations`, and the file or folder that was read.
     """
-    if (root / BOXES_CSV).is_file():
-        return dict(_csv_boxes(root / BOXES_CSV)), root / BOXES_CSV
-    for folder in [*(root / name for name in BOXES_XML), base / "val"]:
+    if (root / IMAGENET_CSV).is_file():
+        return dict(_csv_boxes(root / IMAGENET_CSV)), root / IMAGENET_CSV
+    for folder in [*(root / name for name in IMAGENET_XML), base / "val"]:
         # Beside the images too: flat, or in folders by WNID.
         found = sorted([*folder.glob("*.xml"), *folder.glob("n*/*.xml")])
         if found:

@@ -12,10 +12,9 @@ from PIL import Image
 
 from isic.data.image import ON_ITS_SIDE, contents, ordered_map, orientation, turned
 from isic.data.index import LISTED, check_classes, check_unreadable, measure_images, truth_table
-from isic.data.sources.listing import visible
+from isic.data.sources.listing import PETS_FOLDERS, visible
 from isic.errors import InputError
 
-FOLDERS = ("", "oxford-iiit-pet")  # as the archives are; as torchvision unpacks them
 LISTS = {"trainval.txt": "train", "test.txt": "test"}
 BREEDS = 37
 PET, BACKGROUND, BORDER = 1, 2, 3  # pixels of a trimap
@@ -46,23 +45,18 @@ def index_pets(
     Raises:
         InputError: see the messages; each names the file and the remedy.
     """
-    root = Path(root)
+    index, skipped = pets_index(Path(root), unreadable, workers)
+    return index, pets_truth(Path(root), index, workers), skipped
+
+
+def pets_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFrame, list[str]]:
+    """Index and skipped images, see `index_pets`; trimaps are not looked at."""
     check_unreadable(unreadable)
-    bases = [root / name for name in FOLDERS if (root / name / "annotations").is_dir()]
-    if not bases:
-        raise InputError(
-            f"{root}: has no folder annotations. Set root to the folder that images.tar.gz and "
-            "annotations.tar.gz of Oxford-IIIT Pets were unpacked into."
-        )
-    images, annotations = bases[0] / "images", bases[0] / "annotations"
-    trimaps = annotations / "trimaps"
-    listing = list_pets(annotations)
+    base = _base(root)
+    images = base / "images"
+    listing = list_pets(base / "annotations")
     names = listing["name"]
-    for what, folder, suffix in (("image", images, ".jpg"), ("trimap", trimaps, ".png")):
-        lost = [name for name in names if not (folder / f"{name}{suffix}").exists()]
-        if lost:
-            path = folder / f"{lost[0]}{suffix}"
-            raise InputError(f"{path}: {what} is missing ({len(lost)} such). {REMEDY}")
+    _check_there("image", [images / f"{name}.jpg" for name in names])
     if others := len(visible(images)) - len(names):
         print(f"warning: {images}: {others} files are in neither {' nor '.join(LISTS)}: left out.")
     listing["image_id"] = f"{images.relative_to(root).as_posix()}/" + names + ".jpg"
@@ -72,7 +66,23 @@ def index_pets(
         root, listing[["image_id", "split", "class"]], unreadable, workers
     )
     check_classes(root, index, expected)
-    return index, _truth(root, trimaps, index, workers), skipped
+    return index, skipped
+
+
+def _base(root: Path) -> Path:
+    """The folder that holds `images` and `annotations`."""
+    for base in (root / name for name in PETS_FOLDERS):
+        if (base / "annotations").is_dir():
+            return base
+    raise InputError(
+        f"{root}: has no folder annotations. Set root to the folder that images.tar.gz and "
+        "annotations.tar.gz of Oxford-IIIT Pets were unpacked into."
+    )
+
+
+def _check_there(what: str, paths: list[Path]) -> None:
+    if lost := [path for path in paths if not path.exists()]:
+        raise InputError(f"{lost[0]}: {what} is missing ({len(lost)} such). {REMEDY}")
 
 
 def list_pets(annotations: Path) -> pd.DataFrame:
@@ -118,10 +128,12 @@ def list_pets(annotations: Path) -> pd.DataFrame:
     )
 
 
-def _truth(root: Path, trimaps: Path, index: pd.DataFrame, workers: int) -> pd.DataFrame:
-    """The true boxes of the index's images, from their trimaps."""
+def pets_truth(root: Path, index: pd.DataFrame, workers: int) -> pd.DataFrame:
+    """The true boxes of the index's images, from their trimaps, see `index_pets`."""
+    trimaps = _base(root) / "annotations/trimaps"
     rows = list(index[["image_id", "width", "height"]].itertuples(index=False, name=None))
     paths = [trimaps / f"{Path(image_id).stem}.png" for image_id in index["image_id"]]
+    _check_there("trimap", paths)
 
     def box(row: int) -> np.ndarray | None:
         image_id, *size = rows[row]
