@@ -1,8 +1,15 @@
 # ISIC: from images with class labels to boxes, masks and the paper's tables. README.md says how to run it.
 
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.20")
+
+if set("{}") & set(str(workflow.basedir)):
+    sys.exit(
+        f"isic: {workflow.basedir}: Snakemake takes braces for wildcards. Rename the folder."
+    )
 
 
 configfile: f"{workflow.basedir}/config.yaml"

@@ -20,8 +20,6 @@ from isic.settings.check import check
 from isic.storage.layouts import FIGURES, Files
 from isic.storage.locks import lock
 
-from snakemake.exceptions import WorkflowError
-
 # The `isic` command beside this Python, also where the virtual environment is not activated; and whose end ends
 # the jobs, even if it is killed (`isic.process.end_with_the_workflow`).
 os.environ.update(
@@ -61,11 +59,18 @@ def code(stage):
 def settings(wildcards):
     """All settings of the data set at hand."""
     if wildcards.dataset not in DATASETS:
-        raise WorkflowError(
-            f"results/{wildcards.dataset}: no such data set; the configuration has {', '.join(DATASETS)}. "
+        sys.exit(
+            f"isic: results/{wildcards.dataset}: no such data set; the configuration has {', '.join(DATASETS)}. "
             "Add yours with --configfile, as config.yaml shows."
         )
+    known_origin(wildcards.dataset)
     return DATASETS[wildcards.dataset]
+
+
+@cache
+def known_origin(dataset):
+    """End the start where the results of this name are of another data set."""
+    or_exit(inputs.check_origin, DATASETS[dataset], dataset)
 
 
 def job(function, *names):
@@ -82,10 +87,7 @@ def files(function, *names):
 
     def of_job(wildcards):
         own, dataset = settings(wildcards), wildcards.dataset
-        try:
-            return function(own, dataset, *(wildcards[name] for name in names))
-        except InputError as error:
-            raise WorkflowError(str(error)) from error
+        return or_exit(function, own, dataset, *(wildcards[name] for name in names))
 
     return of_job
 

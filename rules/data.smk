@@ -81,6 +81,7 @@ checkpoint index:
         made=files(inputs.made_source),
     output:
         index=Files.index,
+        origin=Files.origin,
     log:
         "results/{dataset}/logs/index.log",
     benchmark:
@@ -93,7 +94,8 @@ checkpoint index:
         options=job(jobs.index),
         code=code("index"),
     shell:
-        "isic index {input.root:q} {output.index:q} {params.options} 2>&1 | tee {log:q}"
+        "isic index {input.root:q} {output.index:q} --origin {output.origin:q} {params.options}"
+        " 2>&1 | tee {log:q}"
 
 
 # Only scoring takes boxes. What is wrong with them is said before anything is trained.

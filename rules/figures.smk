@@ -68,11 +68,12 @@ rule figure_localization:
         "../envs/isic.yaml"
     params:
         index=index_digest,
-        options=named("run", inputs.figure_folders),
+        maps=named("maps", inputs.figure_maps),
+        boxes=named("boxes", inputs.figure_boxes),
         code=code("figure localization"),
     shell:
         "isic figure localization {input.index:q} {input.images:q} {input.truth:q}"
-        " {output.figure:q} {params.options} 2>&1 | tee {log:q}"
+        " {output.figure:q} {params.maps} {params.boxes} 2>&1 | tee {log:q}"
 
 
 rule figure_similar_classes:

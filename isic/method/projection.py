@@ -28,18 +28,25 @@ def read_directions(paths: Sequence[str | Path], classes: int) -> tuple[np.ndarr
     """The directions of all classes from their shards: (C, N) float64, and their `compress`.
 
     Raises:
-        InputError: a class has no direction in any of the files.
+        InputError: a class has no direction in any of the files, or the files' `compress` differ.
     """
     found: dict[int, np.ndarray] = {}
-    compress = 1.0
+    compress: float | None = None
     for path in paths:
         with open_hdf5(path, DIRECTIONS) as file:
             found |= dict(zip(file["label"][:].tolist(), file["direction"][:], strict=True))
-            compress = float(file.attrs["compress"])
+            own = float(file.attrs["compress"])
+        if compress not in (None, own):
+            raise InputError(
+                f"{path}: was made with --compress {own:g}, and {paths[0]} with {compress:g}. "
+                "Make the directions of all shards with the same."
+            )
+        compress = own
     missing = sorted(set(range(classes)) - set(found))
     if missing:
         raise InputError(
             f"directions of classes {missing[:10]} are missing: make those of each shard with "
             "`isic directions`, and where a command takes them, give each with --directions."
         )
+    assert compress is not None  # there are classes, and so files
     return np.stack([found[c] for c in range(classes)]), compress

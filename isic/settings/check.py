@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from isic.errors import InputError
 from isic.settings.archives import ARCHIVES
 from isic.settings.declare import schema_of, settings_of
 from isic.settings.kinds import WEIGHTS
+from isic.settings.reading import as_declared
 from isic.settings.sections import Birds, Directions, Network, Run, Settings, Training
 
 # JSON Schema takes 32.0 for an integer; a command line does not.
@@ -90,9 +91,13 @@ def check(config: Mapping[str, Any]) -> dict[str, Settings]:
             beginning with its path (`datasets.birds.classifier.epochs: …`).
     """
     if isinstance(config, Mapping):
-        config = {**config, "defaults": _listed(config.get("defaults", {}), Run)}
+        config = {**config, "defaults": as_declared(config.get("defaults", {}), Run, SECTIONS)}
         if isinstance(config.get("datasets"), Mapping):
-            config["datasets"] = {k: _listed(own, Run) for k, own in config["datasets"].items()}
+            config["datasets"] = {
+                name: as_declared(own, Run, SECTIONS) for name, own in config["datasets"].items()
+            }
+            if strange := [name for name in config["datasets"] if not isinstance(name, str)]:
+                raise InputError(f"datasets.{strange[0]}: is no text; write it in quotes")
     errors = sorted(
         Validator(schema()).iter_errors(config), key=lambda error: [*map(str, error.path)]
     )
@@ -127,22 +132,6 @@ def complete(stated: Mapping[str, Any]) -> Settings:
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
-
-
-def _listed(values: Any, section: type) -> Any:
-    """Values in which one value for a list is a list of one."""
-    if not isinstance(values, Mapping):
-        return values
-    many = {one.name for one in settings_of(section) if one.many}
-    parts = SECTIONS if section is Run else {}
-    return {
-        name: [value]
-        if name in many and isinstance(value, str | int | float)
-        else _listed(value, parts[name])
-        if name in parts
-        else value
-        for name, value in values.items()
-    }
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,18 +189,20 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
         yield from (f"{path}.{name}: missing".lstrip(".") for name in sorted(names))
     elif error.validator == "pattern":
         yield f"{path}: {instance!r} is not {schema['description']}"
-    elif error.validator == "type" and _is_number(instance):
-        # YAML 1.1 takes 1e-4 for text.
-        yield f"{path}: {instance!r} is text; write it as {float(instance)!r}"
+    elif error.validator == "type" and (advice := _advice(instance, schema["type"])):
+        yield f"{path}: {error.message}; {advice}"
     else:
         yield f"{path}: {error.message}"
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and float(value) is not None
-    except ValueError:
-        return False
+def _advice(value: Any, kinds: str | Sequence[str]) -> str:
+    """What to write in place of a value of another kind; empty where nobody can tell."""
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "string" in kinds and not isinstance(value, Mapping | list | type(None)):
+        return f'write it in quotes, as "{value}" if that is meant'
+    if "integer" in kinds and re.fullmatch(r"[+-]?\d+\.0*", str(value)):
+        return f"write {int(float(value))}"
+    return "write a whole number" * ("integer" in kinds) or "write a number" * ("number" in kinds)
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

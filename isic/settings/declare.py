@@ -25,6 +25,7 @@ class Setting:
         least, most: bounds that it may reach.
         above, below: bounds that it may not reach.
         pattern: regular expression of a text, `form` in words.
+        path: of a file or folder; `~` at its beginning is the user's home.
     """
 
     help: str
@@ -34,6 +35,7 @@ class Setting:
     below: float | None = None
     pattern: str | None = None
     form: str = ""
+    path: bool = False
 
 
 class Declared(NamedTuple):

@@ -5,6 +5,8 @@ Functions from the settings of one data set, its name and the wildcards' values 
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -61,10 +63,42 @@ def source_root(own: Settings, dataset: str) -> str:
         return Files.source.format(dataset=dataset)
     if not Path(root).is_dir():
         raise InputError(
-            f"datasets.{dataset}.source.root: no folder {root}. "
+            f"datasets.{dataset}.source.root: no folder {root}{unexpanded(root)}. "
             "Put the data set there, or name the folder that holds it."
         )
     return root
+
+
+def unexpanded(path: str) -> str:
+    """A word on what a shell would have put in place of a part of a path."""
+    return " (variables are not expanded)" if "$" in path else ""
+
+
+def check_origin(own: Settings, dataset: str) -> None:
+    """See that the results of this name are of this data set.
+
+    Raises:
+        InputError: they are of another one, whose folder is there.
+    """
+    origin = Path(Files.origin.format(dataset=dataset))
+    root = Path(source_root(own, dataset))
+    try:
+        found = json.loads(origin.read_text(encoding="utf-8"))
+        before = Path(os.path.normpath(os.path.realpath(origin.parent) + f"/{found['root']}"))
+    except (OSError, ValueError, TypeError, KeyError):  # not indexed yet
+        return
+    if before.is_dir() and not (root.is_dir() and before.samefile(root)):
+        raise InputError(
+            f"results/{dataset}: is of {_shown(before)}, and datasets.{dataset}.source is now "
+            f"{_shown(root)}. Give this set another name (isic init --name NAME); or, if it is the "
+            f"same set at another place, delete {origin}."
+        )
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    here = os.path.relpath(path)
+    return str(path) if here.startswith("..") else here
 
 
 def made_source(own: Settings, dataset: str) -> list[str]:
@@ -85,7 +119,7 @@ def weights(chosen: str, setting: str) -> list[str]:
         return [Files.weights.format(weights=chosen)]
     if not Path(chosen).is_file():
         raise InputError(
-            f"{setting}: no file {chosen}. Put a torchvision state dict there, give one of "
+            f"{setting}: no file {chosen}{unexpanded(chosen)}. Put a torchvision state dict there, give one of "
             "torchvision's names (ResNet50_Weights.IMAGENET1K_V1), which is downloaded, or none."
         )
     return [chosen]
@@ -188,16 +222,24 @@ def curve_files(own: Settings, dataset: str) -> list[str]:
     return [path for _, path in compared_curves(own, dataset)]
 
 
-def figure_files(own: Settings, dataset: str) -> list[str]:
-    """What Figure 5 reads in the folders of its columns."""
-    folders = figure_folders(own, dataset).values()
-    return [f"{folder}/{name}" for folder in folders for name in ("maps.h5", "boxes.csv")]
+def figure_maps(own: Settings, dataset: str) -> dict[str, str]:
+    """Maps of the columns of Figure 5, by label."""
+    return _figure_files(own, dataset, "maps.h5")
 
 
-def figure_folders(own: Settings, dataset: str) -> dict[str, str]:
-    """Folders of the columns of Figure 5, by label."""
+def figure_boxes(own: Settings, dataset: str) -> dict[str, str]:
+    """Boxes of the columns of Figure 5, by label."""
+    return _figure_files(own, dataset, "boxes.csv")
+
+
+def _figure_files(own: Settings, dataset: str, name: str) -> dict[str, str]:
     columns = runs.figure_columns(own).items()
-    return {name: Files.run.format(dataset=dataset, run=run) for name, run in columns}
+    return {label: f"{Files.run.format(dataset=dataset, run=run)}/{name}" for label, run in columns}
+
+
+def figure_files(own: Settings, dataset: str) -> list[str]:
+    """What Figure 5 draws."""
+    return [*figure_maps(own, dataset).values(), *figure_boxes(own, dataset).values()]
 
 
 def model_arm(own: Settings) -> str:

@@ -36,7 +36,13 @@ Backbone = Annotated[
     ),
 ]
 Weights = Annotated[
-    str, Setting("of the backbone: torchvision's name, a file, or none (paper 4.1: ImageNet's)")
+    str,
+    Setting(
+        "of the backbone: torchvision's name, a file, or none (paper 4.1: ImageNet's)",
+        pattern=r"^(?!-)[^{}]*$",
+        form="torchvision's name, a file without braces in its path nor a leading dash, or none",
+        path=True,
+    ),
 ]
 Channels = Annotated[int, Setting("N, channels of the fused map (paper 3.3)", least=1, most=4096)]
 Dropout = Annotated[float, Setting("probability, before the last layer (SPOL)", least=0, below=1)]

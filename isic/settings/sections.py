@@ -83,14 +83,15 @@ class Source(Birds):
             pattern=r"^(?!-)[^{}]*$",
             form="a folder without braces in its path, which Snakemake takes for wildcards, nor a "
             "leading dash",
+            path=True,
         ),
     ] = None
     url: Annotated[
         tuple[str, ...] | None,
         Setting(
             "otherwise archives to download to data/, or to place there by hand",
-            pattern=r"^https?://.+/[^/?#]+$",
-            form="an address of a file, beginning with https:// or http://",
+            pattern=r"^https?://[^{}]+/[^/?#{}]+$",
+            form="an address of a file, beginning with https:// or http://, without braces",
         ),
     ] = None
     checksum: Annotated[

@@ -60,6 +60,7 @@ class Files:
     weights = "results/weights/{weights}.pth"
     source = "results/{dataset}/source"
     index = "results/{dataset}/index.csv"
+    origin = "results/{dataset}/origin.json"
     truth = "results/{dataset}/truth.csv"
     images = "results/{dataset}/images~{resize}.h5"
     image_shard = "results/{dataset}/images~{resize}/{shard}.h5"

@@ -7,10 +7,15 @@ import pytest
 from drawn import SIDE, png, prose, texts
 
 from isic.errors import InputError
-from isic.evaluation.figures.localization import QUANTILES, choose, localization, read_run
+from isic.evaluation.figures.localization import QUANTILES, choose, localization
+from isic.evaluation.figures.localization import read_run as read_files
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 TRUE_BOX = (10, 10, 30, 20)
+
+
+def read_run(folder):
+    return read_files(folder / "maps.h5", folder / "boxes.csv")
 
 
 @pytest.fixture

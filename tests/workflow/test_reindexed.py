@@ -133,7 +133,9 @@ def test_content_decides(copy: Path, change: Callable[[Path], None], again: list
 def test_every_rule_that_goes_by_the_index_goes_by_its_content() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("rules/*.smk"))
     assert "Files.index," not in text.replace("index=Files.index,\n    log:", "")  # index's own
-    users = [part for part in re.split(r"^(?:use )?rule ", text, flags=re.M) if "{input.index" in part]
+    users = [
+        part for part in re.split(r"^(?:use )?rule ", text, flags=re.M) if "{input.index" in part
+    ]
     assert len(users) > 15
     for rule in users:
         assert "index=ancient(indexed)," in rule

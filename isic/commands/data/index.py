@@ -18,11 +18,15 @@ def index(
     truth: Annotated[
         Path | None, File("truth.csv to write, too; see isic truth.", writes=True, optional=True)
     ] = None,
+    origin: Annotated[
+        Path | None, File("JSON to write: which folder the results beside it are of.", writes=True)
+    ] = None,
     type: Layout = "folder",
     unreadable: Unreadable = Images.unreadable,
 ) -> None:
     """List a data set's images and classes, and check every image."""
     from isic.data.sources.by_layout import index_of, truth_of
+    from isic.storage.files import write_json
     from isic.storage.tables import write_csv
 
     workers = cores()
@@ -30,6 +34,9 @@ def index(
     if truth:
         boxes = truth_of(type, root, table, workers)
         write_csv(boxes, truth)
+    if origin:
+        place = os.path.relpath(os.path.realpath(root), os.path.realpath(origin.parent))
+        write_json({"root": place}, origin)
     write_csv(table, output)
     counts = table["split"].value_counts()
     print(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from isic.commands.arguments import ImagesFile, Index, Output, Truth
 from isic.commands.options import File
+from isic.errors import InputError
 from isic.settings.declare import Setting
 
 
@@ -15,9 +16,8 @@ def localization(
     images: ImagesFile,
     truth: Truth,
     output: Output,
-    run: Annotated[
-        list[tuple[str, Path]], File("Folder with maps.h5 and boxes.csv; repeat for each column.")
-    ],
+    maps: Annotated[list[tuple[str, Path]], File("maps.h5 of a run; repeat for each column.")],
+    boxes: Annotated[list[tuple[str, Path]], File("boxes.csv of the same runs.")],
     rows: Annotated[int, Setting("images to show", least=1)] = 6,
 ) -> None:
     """Test images in rows with each run's map, its box and the true box (Figure 5)."""
@@ -28,7 +28,10 @@ def localization(
     from isic.evaluation.figures.localization import localization, read_run
 
     table = read_index(index)
-    runs = {name: read_run(folder) for name, folder in run}
+    files = dict(boxes)
+    if differing := dict(maps).keys() ^ files.keys():
+        raise InputError(f"--maps and --boxes: {min(differing)} stands in only one of them.")
+    runs = {name: read_run(path, files[name]) for name, path in maps}
     save(localization(table, load_images(images, table), read_truth(truth), runs, rows), output)
     for line in unwritten(classes(table)):
         print(f"warning: {line}")

@@ -51,17 +51,16 @@ class Run:
     boxes: dict[str, np.ndarray]  # x0, y0, x1, y1 (original pixels), score; by image_id
 
 
-def read_run(folder: Path) -> Run:
-    """Read `maps.h5` and `boxes.csv` of a run's folder.
+def read_run(maps_file: Path, boxes_file: Path) -> Run:
+    """Read `maps.h5` and `boxes.csv` of a run.
 
     Raises:
         InputError: a file is missing, or is not what `isic maps` and `isic boxes` write.
     """
-    path = folder / "maps.h5"
-    with open_hdf5(path, MAPS) as file:
+    with open_hdf5(maps_file, MAPS) as file:
         image_id, maps = pd.Index(strings(file["image_id"])), file["full"][:]
         relative = bool(file.attrs["relative"])
-    table = read_boxes(folder / "boxes.csv").set_index("image_id")
+    table = read_boxes(boxes_file).set_index("image_id")
     return Run(image_id, maps, relative, dict(zip(table.index, table.to_numpy(), strict=True)))
 
 

@@ -58,7 +58,7 @@ def ablation(
         raise InputError(f"--baseline: {min(others)} is not BASE, the CAM of an arm with λ = 0.")
     base = by_seed([*scores, *baseline]).query("model == 'BASE'")
     keys = [row, "backbone", "source", "protocol", "threshold", "images"]
-    groups = rows.groupby(keys, sort=False)
+    groups = rows.groupby(keys, sort=False, dropna=False)  # at λ = 0 there is no γ
     means = groups[FIGURES].mean().join(groups[FIGURES].std().add_suffix("_sd"))
     means = means.join(groups["seed"].nunique().rename("seeds")).reset_index()
     for name in FIGURES:
