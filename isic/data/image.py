@@ -80,7 +80,12 @@ def read(path: Path, side: int | None = None) -> tuple[Decoded, str]:
         InputError: the file cannot be read; the message is the bare reason, without the file.
     """
     data = contents(path)
-    return decode_small(data, side), hashlib.sha256(data).hexdigest()[:16]
+    return decode_small(data, side), digest(data)
+
+
+def digest(data: bytes) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of a file's bytes."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def contents(path: Path) -> bytes:

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from isic.data.image import noted, ordered_map, read
+from isic.data.image import contents, digest, noted, ordered_map, read
 from isic.data.sources.listing import SPLITS
-from isic.errors import InputError
+from isic.errors import InputError, some
 from isic.storage.tables import read_csv
 
 INDEX_COLUMNS = ("image_id", "split", "class", "width", "height", "digest")
@@ -103,6 +103,29 @@ def measure_images(
     for line in noted(zip(index["image_id"], [notes for *_, notes in sizes], strict=True)):
         print(f"warning: {root}: {line}")
     return index[list(INDEX_COLUMNS)], list(bad)
+
+
+def check_unchanged(root: Path, index: pd.DataFrame, workers: int) -> None:
+    """See that images are those that were indexed; one that cannot be read is passed over.
+
+    Raises:
+        InputError: the bytes of images are others.
+    """
+
+    def changed(row: tuple[str, str]) -> bool:
+        image_id, then = row
+        try:
+            return digest(contents(root / image_id)) != then
+        except InputError:
+            return False
+
+    rows = list(zip(index["image_id"], index["digest"], strict=True))
+    new = ordered_map(changed, rows, workers, "digests")
+    if found := [image_id for (image_id, _), other in zip(rows, new, strict=True) if other]:
+        raise InputError(
+            f"{root}: {some(found)} of {len(rows)} have changed since they were indexed. "
+            "Index again, then run the same command again."
+        )
 
 
 def check_ids(path: str | os.PathLike[str], image_ids: Iterable[str]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from importlib import resources
@@ -40,6 +42,9 @@ PACKAGES = (
 )
 NONE = "-"  # as in the tables
 
+# Of a path of two parts and more the last; not within a word, an address or a relative path.
+ABSOLUTE = re.compile(r"(?<![\w.…/:~-])~?/(?:[^\s/:,;()'\"]+/)+([^\s/:,;()'\"]+)")
+
 LEFT_OUT, WARNING = "left out, cannot be read:", "warning:"
 
 
@@ -47,6 +52,23 @@ def lines_after(prefix: str, log: str) -> list[str]:
     """The rest of each line of a log that begins so; a progress bar's `\\r` ends a line, too."""
     lines = (line for line in log.splitlines() if line.startswith(prefix))
     return [line.removeprefix(prefix).strip() for line in lines]
+
+
+def without_places(log: str) -> str:
+    """A log's text in which absolute paths are shortened to their last part: `…/photos`.
+
+    They are known by the command in its first line, as they may hold spaces; others by their form.
+    """
+    first = log.partition("\n")[0]
+    try:
+        words = shlex.split(first)
+    except ValueError:  # no command
+        words = []
+    named = {word.partition("=")[2] if "=" in word else word for word in words}
+    for path in sorted((Path(p) for p in named if p.startswith("/")), key=str, reverse=True):
+        whole = rf"(?<![\w.…/]){re.escape(str(path))}(?![\w-]|\.\w)"
+        log = re.sub(whole, lambda _, name=path.name: f"…/{name}", log)  # type: ignore[misc]
+    return ABSOLUTE.sub(r"…/\1", log)
 
 
 def counts(index: pd.DataFrame, truth: pd.DataFrame, left_out: Iterable[str]) -> dict[str, int]:
@@ -231,7 +253,9 @@ def _files(folder: Path, suffix: str) -> list[Path]:
 def _read_logs(folder: Path) -> dict[str, str]:
     """The logs' texts, by name: `lambda~0_seed~0/classifier`."""
     return {
-        path.relative_to(folder).with_suffix("").as_posix(): path.read_text("utf-8", "replace")
+        path.relative_to(folder).with_suffix("").as_posix(): without_places(
+            path.read_text("utf-8", "replace")
+        )
         for path in _files(folder, ".log")
     }
 

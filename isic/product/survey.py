@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,8 @@ import yaml
 from isic.data.index import classes
 from isic.data.sources.listing import SPLITS, visible
 from isic.errors import InputError
+from isic.settings.check import NAME, NAME_FORM
+from isic.storage.layouts import Files
 
 LISTED = 10  # of a kind, by name
 FEW = 10  # training images, fewer than which a class's direction rests on little
@@ -131,6 +136,63 @@ def dataset_name(root: Path) -> str:
     """A name for the data set, made of its folder's: letters, digits, `.` and `-`."""
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(os.path.abspath(root)).name).strip("-.") or "images"
     return f"my-{name}" if name in TAKEN else name
+
+
+def free_name(root: Path, folder: Path) -> str:
+    """A name for the data set that no other one in `folder` has: neither results nor settings."""
+    root = Path(os.path.abspath(root))
+    plain = dataset_name(root)
+    parent = re.sub(r"[^A-Za-z0-9.-]+", "-", root.parent.name).strip("-.")
+    longer = [f"{parent}-{plain}"] if parent else []
+    for name in (plain, *longer, *(f"{plain}-{number}" for number in itertools.count(2))):
+        others = sources_of(name, folder)
+        if all(other.is_dir() and other.samefile(root) for other in others):
+            return name
+    raise AssertionError  # one of endless names is free
+
+
+def check_name(name: str, root: Path, folder: Path) -> None:
+    """See that a data set may be called so.
+
+    Raises:
+        InputError: results cannot carry the name, or another data set in `folder` has it.
+    """
+    if name in TAKEN or not re.fullmatch(NAME, name):
+        raise InputError(
+            f"--name: {name!r} is not {NAME_FORM}, nor one of {', '.join(TAKEN[:-1])}, which "
+            "config.yaml has. Choose another."
+        )
+    for other in sources_of(name, folder):
+        if other.is_dir() and not other.samefile(root):
+            raise InputError(
+                f"--name: {name} is the name of {os.path.relpath(other)} here. Choose another."
+            )
+
+
+def sources_of(name: str, folder: Path) -> list[Path]:
+    """Folders of images of the data sets of this name whose results or settings lie in `folder`."""
+    found = []
+    origin = folder / Files.origin.format(dataset=name)
+    if root := _within(_read(origin, json.loads), "root"):
+        found.append(Path(os.path.realpath(origin.parent)) / str(root))
+    for path in sorted(folder.glob("*.y*ml")):
+        if root := _within(_read(path, yaml.safe_load), "datasets", name, "source", "root"):
+            found.append(folder / Path(str(root)).expanduser())
+    return found
+
+
+def _read(path: Path, parse: Callable[[str], Any]) -> Any:
+    """What a file holds; nothing where it cannot be read, as others' files lie there, too."""
+    try:
+        return parse(path.read_text(encoding="utf-8")) if path.stat().st_size < 2**20 else None
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _within(content: Any, *names: str) -> Any:
+    for name in names:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content
 
 
 def pretrained(backbone: str) -> str:

@@ -37,6 +37,8 @@ SECTIONS: dict[str, type] = {
     if field.default_factory is not dataclasses.MISSING
 }
 BIRDS = {one.name for one in settings_of(Birds)}
+NAME = r"^(?!weights$)[A-Za-z0-9][A-Za-z0-9.-]*$"  # of a data set: a folder, and no wildcard's end
+NAME_FORM = "letters, digits, '.' and '-', beginning with a letter or digit; not 'weights'"
 # What a section does not say, it takes from another: which, and the settings concerned.
 FOLLOWS = {
     "segmenter": {
@@ -65,8 +67,6 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {one.name: schema_of(one) for one in settings_of(Run)} | sections,
     }
-    names = r"^(?!weights$)[A-Za-z0-9][A-Za-z0-9.-]*$"
-    form = "letters, digits, '.' and '-', beginning with a letter or digit; not 'weights'"
     return {
         "type": "object",
         "additionalProperties": False,
@@ -75,7 +75,7 @@ def schema() -> dict[str, Any]:
             "defaults": settings,
             "datasets": {
                 "type": "object",
-                "propertyNames": {"pattern": names, "description": form},
+                "propertyNames": {"pattern": NAME, "description": NAME_FORM},
                 "additionalProperties": settings,
             },
         },

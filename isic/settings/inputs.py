@@ -119,8 +119,9 @@ def weights(chosen: str, setting: str) -> list[str]:
         return [Files.weights.format(weights=chosen)]
     if not Path(chosen).is_file():
         raise InputError(
-            f"{setting}: no file {chosen}{unexpanded(chosen)}. Put a torchvision state dict there, give one of "
-            "torchvision's names (ResNet50_Weights.IMAGENET1K_V1), which is downloaded, or none."
+            f"{setting}: no file {chosen}{unexpanded(chosen)}. Put a torchvision state dict there, "
+            "give one of torchvision's names (ResNet50_Weights.IMAGENET1K_V1), which is "
+            "downloaded, or none."
         )
     return [chosen]
 

@@ -17,6 +17,9 @@ def init(
     output: Annotated[
         Path | None, File("Settings file to write. [default: FOLDER.yaml]", writes=True)
     ] = None,
+    name: Annotated[
+        str | None, Setting("of the data set: results/NAME  [default: made of the folder's]")
+    ] = None,
     backbone: Annotated[
         str | None, Setting("torchvision's name  [default: resnet50, without a GPU mobilenet_v2]")
     ] = None,
@@ -32,7 +35,15 @@ def init(
     import torch
 
     from isic.data.sources.folder import index_folder
-    from isic.product.survey import dataset_name, pretrained, report, settings_file, survey
+    from isic.product.survey import (
+        check_name,
+        dataset_name,
+        free_name,
+        pretrained,
+        report,
+        settings_file,
+        survey,
+    )
     from isic.settings.check import network_conflicts
     from isic.storage.files import atomic, is_stream
 
@@ -44,10 +55,16 @@ def init(
         )
     if str(root).startswith("-"):
         raise InputError(f"{root}: begins with a dash, as options do. Rename the folder.")
-    name = dataset_name(root)
+    if name is None:
+        name = free_name(root, Path.cwd())
+        if name != dataset_name(root):
+            print(f"{dataset_name(root)} is another set's name here: this one is called {name}.")
+    check_name(name, root, Path.cwd())
     output = output or Path(f"{name}.yaml")
     if output.exists() and not is_stream(output):
-        raise InputError(f"{output}: is there already. Delete it, or name another with --output.")
+        raise InputError(
+            f"{output}: is there already. Delete it, or name another with --output or --name."
+        )
     table, boxes, skipped = index_folder(root, "skip", workers=cores())
     found = survey(root, table, len(boxes), skipped)
     gpu = torch.cuda.is_available()

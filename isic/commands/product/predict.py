@@ -46,7 +46,7 @@ def predict(
     that cannot be read is reported, the rest goes on, and the exit status is 3.
     """
     from isic.data.image import noted
-    from isic.data.index import read_index
+    from isic.data.index import check_unchanged, read_index
     from isic.product.image_files import common_root, find_images, image_ids
     from isic.product.localizer import Localizer
     from isic.product.predict import PredictOptions, predict
@@ -60,6 +60,7 @@ def predict(
             raise InputError("predict --index: IMAGES is the one folder that the index is of.")
         table = read_index(index)
         root, ids, labels = Path(images[0]), list(table["image_id"]), list(table["class"])
+        check_unchanged(root, table, os.cpu_count() or 1)
     else:
         files, problems, left_out = find_images(images)
         if not files:
