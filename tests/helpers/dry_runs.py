@@ -55,7 +55,8 @@ class Command:
 
 def commands(printed: str) -> list[Command]:
     """The commands of the jobs that a dry run prints."""
-    jobs = r"^(?:local)?rule (\w+):\n(?: .*\n)*? +wildcards: dataset=([^,\n]+).*\n(?: .*\n)*"
+    jobs = r"^(?:local)?(?:rule|checkpoint) (\w+):\n(?: .*\n)*?"
+    jobs += r" +wildcards: dataset=([^,\n]+).*\n(?: .*\n)*"
     found = re.findall(rf"{jobs}Shell command: (.*\bisic .*)$", printed, re.M)
     return [Command(*job) for job in found]
 

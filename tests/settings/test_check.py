@@ -115,7 +115,27 @@ def test_one_value_for_a_list_is_a_list_of_one():
         ({"classifier": {"epochs": True}}, "classifier.epochs: True is not of type 'integer'"),
         ({"classifier": {"lamda": 1}}, "classifier.lamda: unknown setting; did you mean lam?"),
         ({"classifier": {"gamma": 1.5}}, "classifier.gamma: 1.5 is greater than the maximum of 1"),
-        ({"classifier": {"weight_decay": "1e-4"}}, "classifier.weight_decay: '1e-4' is text; "),
+        (
+            {"classifier": {"epochs": "3.0"}},
+            "classifier.epochs: '3.0' is not of type 'integer'; write 3",
+        ),
+        (
+            {"classifier": {"lam": "much"}},
+            "classifier.lam: 'much' is not of type 'number'; write a n",
+        ),
+        ({"classifier": {"lam": "nan"}}, "classifier.lam: 'nan' is not of type 'number'"),
+        (
+            {"classifier": {"weights": "{a}.pth"}},
+            "classifier.weights: '{a}.pth' is not torchvision's",
+        ),
+        (
+            {"source": {"url": "https://a/{b}/c.zip"}},
+            "source.url.0: 'https://a/{b}/c.zip' is not an ad",
+        ),
+        (
+            {"source": {"root": 2024}},
+            "source.root: 2024 is not of type 'string', 'null'; write it in quotes, as \"2024\"",
+        ),
         ({"classifier": None}, "classifier: None is not of type 'object'"),
         ({"classifer": {}}, "classifer: unknown setting; did you mean classifier?"),
         ({"colour": 1}, "colour: unknown setting; known here: boxes, "),

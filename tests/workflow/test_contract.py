@@ -19,7 +19,7 @@ from isic.storage.layouts import Files
 
 ROOT = Path(__file__).parents[2]
 SETS = sorted([*ROOT.glob("examples/*.yaml"), *ROOT.glob("benchmarks/sets/*.yaml")])
-RULE = re.compile(r"^(?:use )?rule (\w+)[^\n]*:\n((?:[ \t]+.*\n|\n)*)", re.M)
+RULE = re.compile(r"^(?:use )?(?:rule|checkpoint) (\w+)[^\n]*:\n((?:[ \t]+.*\n|\n)*)", re.M)
 
 
 def rules() -> dict[str, str]:

@@ -94,13 +94,14 @@ def test_the_model_is_of_the_first_seed_and_has_the_segmenters_threshold(command
 
 
 def test_the_figures_show_the_first_seeds_runs_and_every_seeds_curves(command: Find) -> None:
-    columns = command("figure localization", "own/figures/localization.png").all("run")
-    assert [column.split("=results/own/") for column in columns] == [
-        ["CAM", "plain_seed~3_cam"],
-        ["BASE", f"{BASE.format(3)}_cam"],
-        ["NMF", f"{ISIC.format(3)}_nmf"],
-        ["ISIC", f"{ISIC.format(3)}_segmenter"],
-    ]
+    drawn = command("figure localization", "own/figures/localization.png")
+    for option, file in (("maps", "maps.h5"), ("boxes", "boxes.csv")):
+        assert [column.split("=results/own/") for column in drawn.all(option)] == [
+            ["CAM", f"plain_seed~3_cam/{file}"],
+            ["BASE", f"{BASE.format(3)}_cam/{file}"],
+            ["NMF", f"{ISIC.format(3)}_nmf/{file}"],
+            ["ISIC", f"{ISIC.format(3)}_segmenter/{file}"],
+        ]
     curves = command("figure loss-curves", "own/figures/loss_curves.png").all("curves")
     labels = {curve.rpartition("=results/own/")[::2] for curve in curves}
     assert labels == {
