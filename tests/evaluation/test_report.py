@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import socket
 from pathlib import Path, PurePath
@@ -241,6 +242,29 @@ def test_the_page_loads_nothing_and_names_no_place(folder: Path):
     assert str(folder.parent) not in page
     assert str(Path.home()) not in page
     assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", page)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("/home/ada/my photos: 3 files are no images", "…/my photos: 3 files are no images"),
+        ("/home/ada/my photos/a/1.jpg: odd", "…/my photos/a/1.jpg: odd"),
+        ("/home/ada/my photos (2)/1.jpg: odd", "…/my photos (2)/1.jpg: odd"),
+        ("/srv/eve/set/boxes.csv, line 3", "…/boxes.csv, line 3"),
+        ("see (/srv/eve/x.jpg) or '/srv/eve/y.jpg'.", "see (…/x.jpg) or '…/y.jpg'."),
+        ("~/photos/a: odd", "…/a: odd"),
+        (
+            "results/p/a.h5: 3/4 n/a, https://a.org/b/c",
+            "results/p/a.h5: 3/4 n/a, https://a.org/b/c",
+        ),
+    ],
+)
+def test_the_page_shows_no_absolute_path(folder: Path, line: str, shown: str):
+    command = "isic index '/home/ada/my photos' results/p/index.csv --type folder"
+    write(folder, {"logs/index.log": f"{command}\nwarning: {line}\n"})
+    page = summarize(folder, {})
+    assert html.escape(shown).replace("&#x27;", "&#39;") in page
+    assert not re.search(r"ada|/srv|eve/", page)
 
 
 def test_a_folder_without_an_index_is_named(tmp_path: Path):

@@ -41,3 +41,10 @@ def test_read_directions(tmp_path: Path) -> None:
     assert compress == 0.5
     with pytest.raises(InputError, match=r"\[0, 1\] are missing.*--directions"):
         read_directions(shards[:1], 4)
+
+
+def test_directions_of_another_compress_are_refused(tmp_path: Path) -> None:
+    shards = [write_shard(tmp_path / "0.h5", [0]), write_shard(tmp_path / "1.h5", [1], 1.0)]
+    for first, second in (shards, shards[::-1]):
+        with pytest.raises(InputError, match=rf"{second.name}: was made with --compress .*0\.5|1 "):
+            read_directions([first, second], 2)

@@ -15,6 +15,7 @@ from odd_images import BROKEN, BROKEN_NAMES, READ, SIZES, H, W, write_all
 from PIL import Image
 
 from isic import InputError
+from isic.data.image import digest
 from isic.product import predict
 from isic.product.image_files import common_root, find_images
 from isic.product.predict import names_for, new_predictions
@@ -178,9 +179,26 @@ def test_a_file_that_vanishes_meanwhile_is_reported(
     assert images["objects"].isna().tolist() == [False, True, False, False]
 
 
+def test_images_that_changed_since_they_were_indexed_are_refused(
+    photos: Path, model: Path, isic, tmp_path
+) -> None:
+    assert isic("index", photos, "index.csv").status == 0
+    assert isic("predict", model, photos, "--index", "index.csv").status == 0
+    before = sorted((tmp_path / "predictions").rglob("*"))
+    for name in ("a/x.jpg", "a/x.png"):
+        with Image.open(photos / name) as image:
+            image.rotate(90, expand=True).save(photos / name)
+    again = isic("predict", model, photos, "--index", "index.csv")
+    assert again.status == 1
+    assert "2 images (a/x.jpg, a/x.png) of" in again.only_line
+    assert "have changed since they were indexed. Index again" in again.only_line
+    assert sorted((tmp_path / "predictions").rglob("*")) == before
+
+
 def test_labels_of_an_index_are_the_classes(photos: Path, model: Path, isic, tmp_path) -> None:
     table = pd.DataFrame({"image_id": ["b/y z.JPG", "a/x.png"], "split": "train"})
-    table = table.assign(**{"class": ["two", "one"]}, width=60, height=40, digest="0")
+    table = table.assign(**{"class": ["two", "one"]}, width=60, height=40)
+    table["digest"] = [digest((photos / name).read_bytes()) for name in table["image_id"]]
     table.to_csv(tmp_path / "index.csv", index=False)
     assert isic("predict", model, photos, "--index", "index.csv").status == 0
     boxes = pd.read_csv(tmp_path / "predictions/boxes.csv")

@@ -97,7 +97,7 @@ def drawn_over(folder: Path) -> None:
 
 
 def unlabelled(folder: Path) -> None:
-    (folder / "photos/a/0.png").rename(folder / "photos/b/x.png")
+    (folder / "photos/a/1.png").rename(folder / "photos/b/x.png")
 
 
 @pytest.mark.slow
