@@ -144,11 +144,12 @@ def free_name(root: Path, folder: Path) -> str:
     plain = dataset_name(root)
     parent = re.sub(r"[^A-Za-z0-9.-]+", "-", root.parent.name).strip("-.")
     longer = [f"{parent}-{plain}"] if parent else []
-    for name in (plain, *longer, *(f"{plain}-{number}" for number in itertools.count(2))):
-        others = sources_of(name, folder)
-        if all(other.is_dir() and other.samefile(root) for other in others):
-            return name
-    raise AssertionError  # one of endless names is free
+    numbered = (f"{plain}-{number}" for number in itertools.count(2))
+    return next(
+        name
+        for name in itertools.chain([plain, *longer], numbered)
+        if all(_same(other, root) for other in sources_of(name, folder))
+    )
 
 
 def check_name(name: str, root: Path, folder: Path) -> None:
@@ -163,7 +164,7 @@ def check_name(name: str, root: Path, folder: Path) -> None:
             "config.yaml has. Choose another."
         )
     for other in sources_of(name, folder):
-        if other.is_dir() and not other.samefile(root):
+        if other.is_dir() and not _same(other, root):  # else it was moved
             raise InputError(
                 f"--name: {name} is the name of {os.path.relpath(other)} here. Choose another."
             )
@@ -179,6 +180,10 @@ def sources_of(name: str, folder: Path) -> list[Path]:
         if root := _within(_read(path, yaml.safe_load), "datasets", name, "source", "root"):
             found.append(folder / Path(str(root)).expanduser())
     return found
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_dir() and other.is_dir() and one.samefile(other)
 
 
 def _read(path: Path, parse: Callable[[str], Any]) -> Any:
