@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -182,6 +183,7 @@ def test_a_file_that_vanishes_meanwhile_is_reported(
 def test_images_that_changed_since_they_were_indexed_are_refused(
     photos: Path, model: Path, isic, tmp_path
 ) -> None:
+    shutil.rmtree(photos / "c")  # no image lies in it, but in a folder of its
     assert isic("index", photos, "index.csv").status == 0
     assert isic("predict", model, photos, "--index", "index.csv").status == 0
     before = sorted((tmp_path / "predictions").rglob("*"))

@@ -11,6 +11,7 @@ import click
 from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.errors import InputError
+from isic.process import cores
 from isic.settings.declare import Setting
 
 
@@ -60,7 +61,7 @@ def predict(
             raise InputError("predict --index: IMAGES is the one folder that the index is of.")
         table = read_index(index)
         root, ids, labels = Path(images[0]), list(table["image_id"]), list(table["class"])
-        check_unchanged(root, table, os.cpu_count() or 1)
+        check_unchanged(root, table, cores())
     else:
         files, problems, left_out = find_images(images)
         if not files:
