@@ -127,9 +127,11 @@ def test_settings_are_valid_whatever_the_folder_is_called(
 
 def test_the_folder_may_be_this_one_or_named_in_full(tmp_path: Path, monkeypatch) -> None:
     folder = photos(tmp_path / "my photos", {"a": 2, "b": 2})
-    assert run(monkeypatch, folder, ".", "--output", tmp_path / "here.yaml") == 0
-    assert settings(tmp_path / "here.yaml")[0] == "my-photos"
-    assert settings(tmp_path / "here.yaml")[1]["source"]["root"] == "."
+    # Not beside the other, where "." would be another folder, and the set of this name another's.
+    here = tmp_path / "settings" / "here.yaml"
+    assert run(monkeypatch, folder, ".", "--output", here) == 0
+    assert settings(here)[0] == "my-photos"
+    assert settings(here)[1]["source"]["root"] == "."
     assert run(monkeypatch, tmp_path, folder) == 0
     assert settings(tmp_path / "my-photos.yaml")[1]["source"]["root"] == str(folder)
 
