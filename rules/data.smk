@@ -113,6 +113,7 @@ rule truth:
     priority: 1
     conda:
         "../envs/isic.yaml"
+    threads: 8
     params:
         index=index_digest,
         boxes=source_state(truth_state),

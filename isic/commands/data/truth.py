@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from isic.commands.arguments import Index, Layout, Output, SourceRoot
+from isic.process import cores
 
 
 def truth(index: Index, root: SourceRoot, output: Output, type: Layout = "folder") -> None:
@@ -13,6 +12,6 @@ def truth(index: Index, root: SourceRoot, output: Output, type: Layout = "folder
     from isic.data.sources.by_layout import truth_of
     from isic.storage.tables import write_csv
 
-    boxes = truth_of(type, root, read_index(index), os.cpu_count() or 1)
+    boxes = truth_of(type, root, read_index(index), cores())
     write_csv(boxes, output)
     print(f"{len(boxes)} boxes")
