@@ -118,6 +118,8 @@ def complete(stated: Mapping[str, Any]) -> Settings:
     source = stated.get("source", {})
     if not (source.get("root") or source.get("url")):
         stated = merge({"source": ARCHIVES.get(source.get("type", ""), {})}, stated)
+    if stated.get("classifier", {}).get("weights") == "none":  # S is not known beforehand
+        stated = merge({"classifier": {"batches": "random"}}, stated)
     values: dict[str, Any] = {}
     for name, section in SECTIONS.items():
         followed = {

@@ -164,7 +164,10 @@ class Classifier(Network, Training):
     gamma: Gamma = 0.3
     batches: Annotated[
         Literal["similar", "random"],
-        Setting("a batch's classes: near each other in S, or at random; the same in every arm"),
+        Setting(
+            "a batch's classes: near each other in S, or at random, the default with weights: none; "
+            "the same in every arm"
+        ),
     ] = "similar"
     dropout: Dropout = 0.5
     classes_per_batch: Annotated[
