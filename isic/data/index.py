@@ -16,7 +16,8 @@ import pandas as pd
 
 from isic.data.image import noted, ordered_map, read
 from isic.data.sources.listing import SPLITS
-from isic.errors import InputError
+from isic.data.true_boxes import box_faults, overreach
+from isic.errors import InputError, listed
 from isic.storage.tables import read_csv
 
 INDEX_COLUMNS = ("image_id", "split", "class", "width", "height", "digest")
@@ -144,35 +145,35 @@ def truth_table(
     Args:
         index: table of images.
         image_ids: image of each box; boxes of images that are not in the index are left out.
-        boxes: float64 (n, 4) x0, y0, x1, y1, original pixels. A box may leave its image by less
-            than one pixel, and is then clipped.
+        boxes: float64 (n, 4) x0, y0, x1, y1, original pixels. A box may reach over the edge of its
+            image as far as `box_faults` allows, and is then clipped, with a warning from one pixel.
         where: gives the place of box i in its file, for messages.
 
     Raises:
-        InputError: a box is not finite, empty, or outside its image.
+        InputError: boxes are wrong, see `box_faults`; all of them in one message.
     """
     found = index.set_index("image_id")[["width", "height"]].reindex(list(image_ids))
     kept = np.flatnonzero(found["width"].notna())
     sizes, boxes = found.to_numpy(np.float64)[kept], np.asarray(boxes, np.float64)[kept]
-    limits = np.hstack([sizes, sizes])
-    clipped = np.clip(boxes, 0, limits)
-    problems = (
-        ("is not made of four finite numbers", ~np.isfinite(boxes).all(axis=1)),
-        ("is empty", (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)),
-        ("lies outside its image", ((boxes <= -1) | (boxes >= limits + 1)).any(axis=1)),
-        ("lies outside its image", (clipped[:, 2:] <= clipped[:, :2]).any(axis=1)),
-    )
-    for problem, wrong in problems:
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            box = ", ".join(f"{value:g}" for value in boxes[row])
-            width, height = sizes[row].astype(int)
-            place = int(kept[row])
-            raise InputError(
-                f"{where(place)}: box ({box}) of {image_ids[place]} {problem} "
-                f"({width} x {height} pixels). Correct or remove this row (x0, y0, x1, y1 in "
-                "pixels of the upright image)."
-            )
+    faults: dict[str, list[str]] = {}
+    for kind, row, box, size in zip(box_faults(boxes, sizes), kept, boxes, sizes, strict=True):
+        if kind:
+            corners = ", ".join(f"{value:g}" for value in box)
+            place = f"box ({corners}) of {image_ids[row]}, {size[0]:g} x {size[1]:g} pixels"
+            faults.setdefault(kind, []).append(f"{where(int(row))}: {place}")
+    if faults:
+        raise InputError(
+            f"{listed(faults, len(kept))}. Correct or remove these rows (x0, y0, x1, y1 in pixels "
+            "of the upright image)."
+        )
+    over = overreach(boxes, sizes)
+    if (far := over >= 1).any():
+        print(
+            f"warning: {far.sum()} of {len(boxes)} true boxes reach over the edge of their image, "
+            f"by up to {over.max():.0f} pixels, and are clipped; the first: "
+            f"{where(int(kept[far.argmax()]))}"
+        )
+    clipped = np.clip(boxes, 0, np.hstack([sizes, sizes]))
     truth = pd.DataFrame(clipped, columns=list(TRUTH_COLUMNS[1:]))
     truth.insert(0, "image_id", [image_ids[i] for i in kept.tolist()])
     position = pd.Series(np.arange(len(index)), index=index["image_id"])

@@ -78,7 +78,7 @@ def test_boxes_need_no_split(tmp_path: Path) -> None:
     (folder / "boxes.csv").write_text(HEADER + "train,dog,1.png,90,70,1,2,30,40\n")
     assert "1 true boxes in boxes.csv" in said(folder)
     (folder / "boxes.csv").write_text(HEADER + "test,dog,1.png,90,70,1,2,30,40\n")
-    with pytest.raises(InputError, match=r"line 2: there is no image test/dog/1\.png"):
+    with pytest.raises(InputError, match=r"line 2: no image test/dog/1\.png"):
         index_folder(folder)
 
 
