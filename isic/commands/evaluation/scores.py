@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from isic.commands.arguments import Index, Output, TopK, Truth
 from isic.commands.options import File
@@ -40,12 +41,11 @@ def scores(
     from isic.storage.files import write_json
 
     tables = read_index(index), read_truth(truth)
-    protocols = settings.protocols
+    scoring = {"protocols": settings.protocols, "without_box": settings.without_box}
     if boxes is None:
-        trivial = score_trivial(
-            *tables, read_topk(topk), protocols=protocols, resize=resize, crop=crop
-        )
+        trivial = score_trivial(*tables, read_topk(topk), **scoring, resize=resize, crop=crop)
         write_json(trivial, output)
+        _say(trivial)
         return
     if not (crop_boxes and maps and model and backbone and threshold_rule):
         run = (crop_boxes, maps, model, backbone, threshold_rule)
@@ -64,8 +64,15 @@ def scores(
         seed=seed,
         lam=lam,
         gamma=gamma,
-        protocols=protocols,
+        **scoring,
         resize=resize,
         crop=crop,
     )
     write_json(result, output)
+    _say([result])
+
+
+def _say(results: Sequence[dict[str, Any]]) -> None:
+    """What there is to know of the images that are scored, once."""
+    for note in dict.fromkeys(result["note"] for result in results if "note" in result):
+        print(f"note: {note}")
