@@ -64,6 +64,7 @@ rule scores:
         "results/{dataset}/benchmarks/{network}_{kind}/scores.tsv"
     conda:
         "../envs/isic.yaml"
+    threads: 2
     params:
         options=job(jobs.scores, "network", "kind"),
         code=code("scores"),

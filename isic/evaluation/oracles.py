@@ -128,7 +128,7 @@ def _outcomes(
     for full in upsample(values, (side, side)):
         peak = full.max() if maps.relative else np.float32(1)
         own = {name: grid.astype(np.float32) for name, grid in grids.items()} | {"": shares * peak}
-        thresholds = np.unique(np.concatenate([*own.values()]))
+        thresholds = np.sort(np.concatenate([*own.values()]))
         trees.append(nested_components(full, thresholds))
         places.append({name: np.searchsorted(thresholds, grid) for name, grid in own.items()})
     image = np.repeat(rows, [len(tree.boxes) for tree in trees])

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isic.localization.boxes import components
+
 # Of a pixel's eight neighbours those that come after it, row by row; the others mirror them.
-SHIFT = 12  # leaves 2048 buckets an octave
 LATER = ((0, 1), (1, -1), (1, 0), (1, 1))
+SHIFT = 12  # leaves 2048 buckets an octave
 
 
 class Nested(NamedTuple):
@@ -27,50 +29,58 @@ class Nested(NamedTuple):
 
 
 def nested_components(map_: np.ndarray, thresholds: np.ndarray) -> Nested:
-    """The 8-connected components of a map (h, w) above each of the thresholds (t,), ascending.
+    """The 8-connected components of a map (h, w) ≥ 0 above each of the thresholds (t,), ascending.
 
     They are those of `isic.localization.boxes.components` of `map_ > threshold`; of components of
     one size the first in order of pixels is the largest.
     """
     map_, thresholds = np.ascontiguousarray(map_, np.float32), thresholds.astype(np.float32)
-    (height, width), count = map_.shape, len(thresholds)
-    # How many thresholds a pixel is above.
-    level = _levels(map_, thresholds)
-    peak, peaks = _peaks(map_)
-    code = peak * (count + 1) + level
-    places, columns = np.arange(map_.size), np.repeat(np.arange(width), height)
-    by_row, by_column = code.ravel(), code.T.ravel()
-    area = np.bincount(by_row, minlength=peaks * (count + 1)).reshape(peaks, count + 1)
-    # Of the pixels of one peak and level the last that is assigned stays.
-    lowest = [(by_row[::-1], places[::-1], map_.size), (by_column[::-1], columns[::-1], width)]
-    highest = [(by_row, places, -1), (by_column, columns, -1)]
-    # From the pixels of a level to all that are above a threshold.
-    area = area[:, :0:-1].cumsum(1)[:, ::-1]
-    first, left = (
-        np.minimum.accumulate(_last(area, *assigned)[:, :0:-1], 1)[:, ::-1] for assigned in lowest
-    )
-    last, right = (
-        np.maximum.accumulate(_last(area, *assigned)[:, :0:-1], 1)[:, ::-1] for assigned in highest
-    )
-    for one, other, below in _joins(peak, level, peaks):
-        area[one, :below] += area[other, :below]
-        area[other, :below] = 0
-        for values in (first, left):
-            np.minimum(values[one, :below], values[other, :below], out=values[one, :below])
-        for values in (last, right):
-            np.maximum(values[one, :below], values[other, :below], out=values[one, :below])
-    alive = np.flatnonzero(area)
-    corners = [left, first // width, right + 1, last // width + 1]
-    boxes = np.stack([corner.ravel()[alive] for corner in corners], axis=1)
-    new = np.ones(len(alive), bool)
-    new[1:] = (boxes[1:] != boxes[:-1]).any(1) | (np.diff(alive) > 1) | (alive[1:] % count == 0)
-    starts = np.flatnonzero(new)
-    ends = alive[np.append(starts[1:], len(alive)) - 1] if len(alive) else alive
-    number = np.full(area.shape, -1)
-    number.ravel()[alive] = np.cumsum(new) - 1
-    best = (area * (map_.size + 1) - first).argmax(0)
-    largest = number[best, np.arange(count)]
-    return Nested(boxes[starts], alive[starts] % count, ends % count + 1, largest)
+    largest = np.full(len(thresholds), -1)
+    thresholds = thresholds[: np.searchsorted(thresholds, map_.max())]
+    if not len(thresholds):
+        return Nested(np.zeros((0, 4), int), np.zeros(0, int), np.zeros(0, int), largest)
+    peak, tops = _peaks(map_)
+    level = _levels(map_, thresholds)  # how many thresholds a pixel is above
+    joins = list(_joins(peak, level, len(tops)))
+    # A peak stands for its component from its own level down to the one where another peak's takes
+    # it in. Each of these levels has a cell, from the highest down, peak behind peak.
+    top, bottom = level.ravel()[tops], np.zeros(len(tops), int)
+    for _, other, above in joins:
+        bottom[other] = above
+    stops = np.cumsum(top - bottom)
+    starts, total = stops - (top - bottom), int(stops[-1])
+    cells = (starts + top)[:, None] - np.arange(len(thresholds) + 1)
+    for one, other, above in reversed(joins):
+        cells[other, : above + 1] = cells[one, : above + 1]
+    cells[:, 0] = total  # of pixels above no threshold
+    own = cells.ravel().take(np.multiply(peak, cells.shape[1], dtype=np.int64) + level)
+    area = np.bincount(own.ravel(), minlength=total + 1)
+    limits = np.concatenate([_limits(peak.T, level.T, cells), _limits(peak, level, cells)])
+    into = {other: int(cells[one, above]) for one, other, above in joins}
+    for number in [*into, *(set(range(len(tops))) - set(into))]:
+        part = slice(starts[number], stops[number])
+        if part.start < part.stop:
+            area[part].cumsum(out=area[part])
+            np.maximum.accumulate(limits[:, part], 1, out=limits[:, part])
+            if number in into:
+                cell, end = into[number], part.stop - 1
+                area[cell] += area[end]
+                np.maximum(limits[:, cell], limits[:, end], out=limits[:, cell])
+    place = np.repeat(starts + top, top - bottom) - np.arange(total) - 1
+    boxes = limits[[0, 2, 1, 3], :total].T * [-1, -1, 1, 1] + [0, 0, 1, 1]
+    new = np.ones(total, bool)
+    new[1:] = (boxes[1:] != boxes[:-1]).any(1) | (np.diff(place) != -1)
+    number = np.cumsum(new) - 1
+    size = area[:total] * (len(map_) + 1) - boxes[:, 1]  # of equals the one that begins higher up
+    order = np.lexsort((size, place))
+    last = np.append(place[order][1:] != place[order][:-1], True)
+    largest[place[order][last]] = number[order][last]
+    tied = ~last[:-1] & last[1:] & (size[order][1:] == size[order][:-1])
+    for threshold in place[order][1:][tied]:  # rare: both begin in one row
+        found = components((map_ > thresholds[threshold])[None])
+        box = found.boxes[found.largest()[0]]
+        largest[threshold] = number[(place == threshold) & (boxes == box).all(1)][0]
+    return Nested(boxes[new], place[np.append(new[1:], True)], place[new] + 1, largest)
 
 
 def _levels(map_: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -92,15 +102,8 @@ def _levels(map_: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return level
 
 
-def _last(area: np.ndarray, code: np.ndarray, values: np.ndarray, otherwise: int) -> np.ndarray:
-    """For each peak and level the last of its pixels' values: (peaks, t + 1) int32."""
-    table = np.full((len(area), area.shape[1] + 1), otherwise, np.int32)
-    table.ravel()[code] = values
-    return table
-
-
-def _peaks(map_: np.ndarray) -> tuple[np.ndarray, int]:
-    """The peak that each pixel of a map (h, w) belongs to, 0 … count - 1, and the count.
+def _peaks(map_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The peak that each pixel of a map (h, w) belongs to, by number, and the peaks' own pixels.
 
     From every pixel a way leads to its peak over pixels of the same peak, of which none is lower
     than the one before: within its row first, from the row's peak to one of a row beside it. Of
@@ -131,24 +134,47 @@ def _peaks(map_: np.ndarray) -> tuple[np.ndarray, int]:
     while (to[to] != to).any():
         to = to[to]
     peaks, of_slope = np.unique(to, return_inverse=True)
-    return of_slope[slope].reshape(map_.shape), len(peaks)
+    return of_slope.astype(np.int32)[slope].reshape(map_.shape), tops[peaks]
+
+
+def _limits(peak: np.ndarray, level: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Of each cell's pixels the first line, negative, and the last: (2, total + 1) int.
+
+    A line is a row of `peak` and `level`. Only the highest of a line's adjacent pixels of one peak
+    count: the others are in the same line, and in the component later.
+    """
+    lines, length = peak.shape
+    peak, level = peak.ravel(), level.ravel()
+    start = np.append(True, peak[1:] != peak[:-1])
+    start[::length] = True
+    starts = np.flatnonzero(start)
+    cell = cells[peak[starts], np.maximum.reduceat(level, starts)]
+    line = starts // length
+    limits = np.full((2, cells[0, 0] + 1), -lines)
+    # Of several values for one cell the last stays.
+    limits[0][cell[::-1]], limits[1][cell] = -line[::-1], line
+    return limits
 
 
 def _joins(peak: np.ndarray, level: np.ndarray, count: int) -> Iterator[tuple[int, int, int]]:
-    """Which peaks join which, and below which place of a threshold, from the highest pass down."""
-    height, width = peak.shape
+    """Which peaks join which, and how many thresholds the pass is above, from the highest down."""
+    width = peak.shape[1]
     most, passes = int(level.max()) + 1, []
+    peak, level = peak.ravel(), level.ravel()
     for y, x in LATER:
-        here = np.s_[: height - y, max(0, -x) : width - max(0, x)]
-        there = np.s_[y:, max(0, x) : width + min(0, x)]
-        apart = peak[here] != peak[there]
-        one, other = peak[here][apart], peak[there][apart]
+        step = y * width + x
+        if not step:  # a map of one column has no such neighbours
+            continue
+        here = np.flatnonzero(peak[step:] != peak[:-step])
+        column = here % width + x  # of the neighbour, if the row is wide enough to have it
+        here = here[(column >= 0) & (column < width)]
+        one, other = peak[here].astype(np.int64), peak[here + step]
         pair = np.minimum(one, other) * count + np.maximum(one, other)
-        passes.append(pair * most + np.minimum(level[here][apart], level[there][apart]))
+        passes.append(pair * most + np.minimum(level[here], level[here + step]))
     ordered = np.sort(np.concatenate(passes))
-    pair, below = np.divmod(ordered, most)
-    highest = np.append(pair[1:] != pair[:-1], True) & (below > 0)
-    pair, below = pair[highest], below[highest]
+    pair, above = np.divmod(ordered, most)
+    highest = np.append(pair[1:] != pair[:-1], True) & (above > 0)
+    pair, above = pair[highest], above[highest]
     parent = list(range(count))
 
     def root(peak: int) -> int:
@@ -157,8 +183,8 @@ def _joins(peak: np.ndarray, level: np.ndarray, count: int) -> Iterator[tuple[in
             peak = parent[peak]
         return peak
 
-    for place in np.argsort(-below, kind="stable").tolist():
+    for place in np.argsort(-above, kind="stable").tolist():
         one, other = (root(peak) for peak in divmod(int(pair[place]), count))
         if one != other:
             parent[other] = one
-            yield one, other, int(below[place])
+            yield one, other, int(above[place])

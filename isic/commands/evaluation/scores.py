@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,9 @@ def scores(
     maps: Annotated[Path | None, File("maps.h5 of the run, for the oracle MaxBoxAcc.")] = None,
     model: Annotated[str | None, Setting("the run's name in the tables")] = None,
     backbone: Annotated[str | None, Setting("of the run's network")] = None,
+    threshold: Annotated[
+        float | None, Setting("of boxes, in the unit of maps, for the oracles to try", least=0)
+    ] = None,
     threshold_rule: Annotated[str | None, Setting("how the threshold was chosen, in words")] = None,
     seed: Seed = 0,
     lam: Annotated[float | None, Setting("λ of the network's training", least=0)] = None,
@@ -58,6 +62,8 @@ def scores(
         read_boxes(crop_boxes),
         read_topk(topk),
         maps=maps,
+        fixed=threshold,
+        workers=os.cpu_count() or 1,
         model=model,
         backbone=backbone,
         threshold=threshold_rule,
