@@ -108,13 +108,21 @@ def measure_images(
 
 def check_ids(path: str | os.PathLike[str], image_ids: Iterable[str]) -> None:
     """Raise InputError, naming the file `path`, if an image would lie outside the set's folder."""
-    for image_id in image_ids:
-        parts = PurePosixPath(image_id)
-        if parts.is_absolute() or ".." in parts.parts or "\0" in image_id or not parts.parts:
-            raise InputError(
-                f"{path}: image {image_id!r} is no path below the data set's folder. "
-                "Correct it, or index again."
-            )
+    wrong = [image_id for image_id in image_ids if not _below(image_id)]
+    if wrong:
+        more = f" ({len(wrong)} such images)" if len(wrong) > 1 else ""
+        raise InputError(
+            f"{path}: image {wrong[0]!r} is no path below the data set's folder{more}. "
+            "Correct it, or index again."
+        )
+
+
+def _below(image_id: str) -> bool:
+    """Whether a path stays in the folder that it is relative to."""
+    parts = PurePosixPath(image_id)
+    return bool(parts.parts) and not (
+        parts.is_absolute() or ".." in parts.parts or "\0" in image_id
+    )
 
 
 def check_unreadable(unreadable: str) -> None:
@@ -188,16 +196,22 @@ def read_index(path: str | os.PathLike[str]) -> pd.DataFrame:
         InputError: the file is missing, no index, or contradicts itself.
     """
     table = read_csv(path, INDEX_COLUMNS, {"width": int, "height": int})
-    for problem, wrong in (
-        ("holds no image", not len(table)),
-        ("names an image twice", table["image_id"].duplicated().any()),
-        ("has a split other than train and test", not table["split"].isin(SPLITS).all()),
-        ("has an image without a class", (table["class"] == "").any()),
-        ("has training images after test images", not table["split"].is_monotonic_decreasing),
-        ("has an image of no size", (table[["width", "height"]] < 1).any(axis=None)),
-    ):
-        if wrong:
-            raise InputError(f"{path}: {problem}. Delete it and run `isic index` again.")
+    masks = {
+        "the image is named twice": table["image_id"].duplicated(),
+        "the split is neither train nor test": ~table["split"].isin(SPLITS),
+        "the image has no class": table["class"] == "",
+        "the image has no size": (table[["width", "height"]] < 1).any(axis=1),
+    }
+    places = {kind: 2 + np.flatnonzero(wrong) for kind, wrong in masks.items()}
+    faults = {kind: [f"line {line}" for line in lines] for kind, lines in places.items()}
+    faults = {kind: lines for kind, lines in faults.items() if lines}
+    problem = listed(faults, len(table)) if faults else ""
+    if not len(table):
+        problem = "holds no image"
+    elif not problem and not table["split"].is_monotonic_decreasing:
+        problem = "has training images after test images"
+    if problem:
+        raise InputError(f"{path}: {problem}. Delete it and run `isic index` again.")
     check_ids(path, table["image_id"])
     return table
 
