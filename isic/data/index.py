@@ -164,11 +164,12 @@ def truth_table(
     kept = np.flatnonzero(found["width"].notna())
     sizes, boxes = found.to_numpy(np.float64)[kept], np.asarray(boxes, np.float64)[kept]
     faults: dict[str, list[str]] = {}
-    for kind, row, box, size in zip(box_faults(boxes, sizes), kept, boxes, sizes, strict=True):
+    kinds = box_faults(boxes, sizes).tolist()
+    for kind, row, box, size in zip(kinds, kept.tolist(), boxes, sizes, strict=True):
         if kind:
             corners = ", ".join(f"{value:g}" for value in box)
             place = f"box ({corners}) of {image_ids[row]}, {size[0]:g} x {size[1]:g} pixels"
-            faults.setdefault(kind, []).append(f"{where(int(row))}: {place}")
+            faults.setdefault(kind, []).append(f"{where(row)}: {place}")
     if faults:
         raise InputError(
             f"{listed(faults, len(kept))}. Correct or remove these rows (x0, y0, x1, y1 in pixels "

@@ -37,7 +37,8 @@ def box_faults(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     size = boxes[:, 2:] - boxes[:, :2]
     within = np.clip(boxes, 0, limits)
     finite = np.isfinite(boxes).all(1)
-    shares = (boxes >= 0).all(1) & (boxes <= 1).all(1) & boxes.any(1) & (sizes > 1).any(1)
+    within_1 = ((boxes >= 0) & (boxes <= 1)).all(1)
+    shares = np.asarray(within_1 & boxes.any(1) & (sizes > 1).any(1))
     centre, half = boxes[:, :2], boxes[:, 2:] / 2
     inside = ((centre - half >= -EDGE) & (centre + half <= 1 + EDGE) & (half > 0)).all(1)
     # One box whose second corner lies before its first tells how all of them were written.

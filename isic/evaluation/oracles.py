@@ -150,8 +150,8 @@ def _outcomes(
             bits |= hit[tree.largest].astype(np.uint8) << LARGEST
             for name, place in places[i].items():
                 found[name][i] = bits[place]
-        for name, bits in found.items():
-            yield protocol, name, bits
+        for name, table in found.items():
+            yield protocol, name, table
 
 
 def _oracle(bits: np.ndarray, thresholds: np.ndarray) -> dict[str, Any]:

@@ -70,16 +70,16 @@ def nested_components(map_: np.ndarray, thresholds: np.ndarray) -> Nested:
     boxes = limits[[0, 2, 1, 3], :total].T * [-1, -1, 1, 1] + [0, 0, 1, 1]
     new = np.ones(total, bool)
     new[1:] = (boxes[1:] != boxes[:-1]).any(1) | (np.diff(place) != -1)
-    number = np.cumsum(new) - 1
+    box_number = np.cumsum(new) - 1
     size = area[:total] * (len(map_) + 1) - boxes[:, 1]  # of equals the one that begins higher up
     order = np.lexsort((size, place))
     last = np.append(place[order][1:] != place[order][:-1], True)
-    largest[place[order][last]] = number[order][last]
+    largest[place[order][last]] = box_number[order][last]
     tied = ~last[:-1] & last[1:] & (size[order][1:] == size[order][:-1])
     for threshold in place[order][1:][tied]:  # rare: both begin in one row
         found = components((map_ > thresholds[threshold])[None])
         box = found.boxes[found.largest()[0]]
-        largest[threshold] = number[(place == threshold) & (boxes == box).all(1)][0]
+        largest[threshold] = box_number[(place == threshold) & (boxes == box).all(1)][0]
     return Nested(boxes[new], place[np.append(new[1:], True)], place[new] + 1, largest)
 
 

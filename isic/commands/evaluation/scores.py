@@ -45,9 +45,16 @@ def scores(
     from isic.storage.files import write_json
 
     tables = read_index(index), read_truth(truth)
-    scoring = {"protocols": settings.protocols, "without_box": settings.without_box}
+    protocols, without_box = settings.protocols, settings.without_box
     if boxes is None:
-        trivial = score_trivial(*tables, read_topk(topk), **scoring, resize=resize, crop=crop)
+        trivial = score_trivial(
+            *tables,
+            read_topk(topk),
+            protocols=protocols,
+            without_box=without_box,
+            resize=resize,
+            crop=crop,
+        )
         write_json(trivial, output)
         _say(trivial)
         return
@@ -70,7 +77,8 @@ def scores(
         seed=seed,
         lam=lam,
         gamma=gamma,
-        **scoring,
+        protocols=protocols,
+        without_box=without_box,
         resize=resize,
         crop=crop,
     )

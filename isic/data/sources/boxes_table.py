@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ def read_boxes(root: Path, image_ids: set[str], flat: bool) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=["line", "image_id", *NUMBERS])
     faults: dict[str, list[str]] = {}
-    records = []
+    records: list[tuple[Any, ...]] = []
     rows = _read_rows(path)
     for line, row in rows:
         image_id = f"{row['class']}/{row['file']}"
@@ -52,13 +53,11 @@ def read_boxes(root: Path, image_ids: set[str], flat: bool) -> pd.DataFrame:
             faults.setdefault(NO_NUMBER, []).append(f"line {line}: {image_id}")
     table = pd.DataFrame(records, columns=["line", "image_id", *NUMBERS])
     kinds = _kinds(root, table)
-    for kind, row in zip(kinds, table.to_dict("records"), strict=True):
+    for kind, record in zip(kinds, records, strict=True):
         if kind:
-            box = ", ".join(f"{row[name]:g}" for name in CORNERS)
-            place = (
-                f"line {row['line']}: box ({box}) of {row['image_id']}, "
-                f"{row['width']:g} x {row['height']:g} pixels"
-            )
+            line, image_id, width, height, *corners = record
+            box = ", ".join(f"{value:g}" for value in corners)
+            place = f"line {line}: box ({box}) of {image_id}, {width:g} x {height:g} pixels"
             if kind.startswith(OTHER_SIZE):
                 kind, place = OTHER_SIZE, place + kind.removeprefix(OTHER_SIZE)
             faults.setdefault(kind, []).append(place)

@@ -47,7 +47,7 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
     usual = [
         name
         for name, value in SCORED.items()
-        if name in table and (table[name].isna() | table[name].eq(value)).all()
+        if name in table and (table[name].isna() | (table[name] == value)).all()
     ]
     left_out = [*TO_BASE, *OF_ICFS, *usual, "note"]
     cells = table.drop(columns=left_out, errors="ignore").astype(object)
@@ -69,7 +69,7 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
 def notes(table: pd.DataFrame) -> list[str]:
     """What there is to know of the images that a table scores."""
     nothing = [NOTHING] if (table["protocol"] == "none").any() else []
-    said = table["note"].dropna() if "note" in table else []
+    said: list[str] = [*table["note"].dropna()] if "note" in table else []
     return [note for note in dict.fromkeys([*said, *nothing]) if note]
 
 
