@@ -40,9 +40,9 @@ def box_faults(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     within_1 = ((boxes >= 0) & (boxes <= 1)).all(1)
     shares = np.asarray(within_1 & boxes.any(1) & (sizes > 1).any(1))
     centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    inside = ((centre - half >= -EDGE) & (centre + half <= 1 + EDGE) & (half > 0)).all(1)
+    fits = (centre - half >= -EDGE) & (centre + half <= 1 + EDGE) & (half > 0)
     # One box whose second corner lies before its first tells how all of them were written.
-    yolo = inside[shares].all() and (size[shares] <= 0).any()
+    yolo = fits[shares].all() and (size[shares] <= 0).any()
     kinds = (
         (NOT_FINITE, ~finite),
         (CENTRES if yolo else SHARES, shares),
