@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 from isic.commands.arguments import Index, Output, TopK, Truth
 from isic.commands.options import File
 from isic.errors import InputError
+from isic.process import cores
 from isic.settings.declare import Setting
 from isic.settings.kinds import Crop, Resize, Seed
 from isic.settings.sections import Images, Scores
@@ -70,7 +70,7 @@ def scores(
         read_topk(topk),
         maps=maps,
         fixed=threshold,
-        workers=os.cpu_count() or 1,
+        workers=cores(),
         model=model,
         backbone=backbone,
         threshold=threshold_rule,
