@@ -1,6 +1,8 @@
 """The exceptions that a person can do something about."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+FEW = 3  # faults of a kind that are shown
 
 
 class InputError(Exception):
@@ -29,3 +31,21 @@ def is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def listed(faults: Mapping[str, Sequence[str]], rows: int) -> str:
+    """All faults of a table: how many of its rows, and of each kind how many and the first places.
+
+    Args:
+        faults: by kind, the places, a row each.
+    """
+    kinds = [
+        f"{kind}: {len(places)} ({'; '.join(places[:FEW])}"
+        f"{f'; and {len(places) - FEW} more' if len(places) > FEW else ''})"
+        for kind, places in faults.items()
+    ]
+    wrong = sum(map(len, faults.values()))
+    if wrong == 1:
+        (kind, (place,)) = next(iter(faults.items()))
+        return f"{kind} ({place})"
+    return f"{wrong} of {rows} rows cannot be used: {'; '.join(kinds)}"

@@ -66,6 +66,7 @@ rule scores:
         "results/{dataset}/benchmarks/{network}_{kind}/scores.tsv"
     conda:
         "../envs/isic.yaml"
+    threads: 2
     params:
         index=index_digest,
         options=job(jobs.scores, "network", "kind"),

@@ -214,6 +214,16 @@ def orientation(path: Path) -> int:
         return _orientation(image)
 
 
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of an upright image by its header; None where that cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            turn = _orientation(image) in ON_ITS_SIDE
+            return (image.height, image.width) if turn else image.size
+    except Exception:  # whoever decodes it says what is wrong
+        return None
+
+
 def turned(boxes: np.ndarray, size: tuple[int, int], orientation: int) -> np.ndarray:
     """Boxes drawn on an image's pixels as stored, on the upright image.
 

@@ -16,7 +16,8 @@ import pandas as pd
 
 from isic.data.image import contents, digest, noted, ordered_map, read
 from isic.data.sources.listing import SPLITS
-from isic.errors import InputError, some
+from isic.data.true_boxes import box_faults, overreach
+from isic.errors import InputError, listed, some
 from isic.storage.tables import read_csv
 
 INDEX_COLUMNS = ("image_id", "split", "class", "width", "height", "digest")
@@ -130,13 +131,21 @@ def check_unchanged(root: Path, index: pd.DataFrame, workers: int) -> None:
 
 def check_ids(path: str | os.PathLike[str], image_ids: Iterable[str]) -> None:
     """Raise InputError, naming the file `path`, if an image would lie outside the set's folder."""
-    for image_id in image_ids:
-        parts = PurePosixPath(image_id)
-        if parts.is_absolute() or ".." in parts.parts or "\0" in image_id or not parts.parts:
-            raise InputError(
-                f"{path}: image {image_id!r} is no path below the data set's folder. "
-                "Correct it, or index again."
-            )
+    wrong = [image_id for image_id in image_ids if not _below(image_id)]
+    if wrong:
+        more = f" ({len(wrong)} such images)" if len(wrong) > 1 else ""
+        raise InputError(
+            f"{path}: image {wrong[0]!r} is no path below the data set's folder{more}. "
+            "Correct it, or index again."
+        )
+
+
+def _below(image_id: str) -> bool:
+    """Whether a path stays in the folder that it is relative to."""
+    parts = PurePosixPath(image_id)
+    return bool(parts.parts) and not (
+        parts.is_absolute() or ".." in parts.parts or "\0" in image_id
+    )
 
 
 def check_unreadable(unreadable: str) -> None:
@@ -167,35 +176,36 @@ def truth_table(
     Args:
         index: table of images.
         image_ids: image of each box; boxes of images that are not in the index are left out.
-        boxes: float64 (n, 4) x0, y0, x1, y1, original pixels. A box may leave its image by less
-            than one pixel, and is then clipped.
+        boxes: float64 (n, 4) x0, y0, x1, y1, original pixels. A box may reach over the edge of its
+            image as far as `box_faults` allows, and is then clipped, with a warning from one pixel.
         where: gives the place of box i in its file, for messages.
 
     Raises:
-        InputError: a box is not finite, empty, or outside its image.
+        InputError: boxes are wrong, see `box_faults`; all of them in one message.
     """
     found = index.set_index("image_id")[["width", "height"]].reindex(list(image_ids))
     kept = np.flatnonzero(found["width"].notna())
     sizes, boxes = found.to_numpy(np.float64)[kept], np.asarray(boxes, np.float64)[kept]
-    limits = np.hstack([sizes, sizes])
-    clipped = np.clip(boxes, 0, limits)
-    problems = (
-        ("is not made of four finite numbers", ~np.isfinite(boxes).all(axis=1)),
-        ("is empty", (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)),
-        ("lies outside its image", ((boxes <= -1) | (boxes >= limits + 1)).any(axis=1)),
-        ("lies outside its image", (clipped[:, 2:] <= clipped[:, :2]).any(axis=1)),
-    )
-    for problem, wrong in problems:
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            box = ", ".join(f"{value:g}" for value in boxes[row])
-            width, height = sizes[row].astype(int)
-            place = int(kept[row])
-            raise InputError(
-                f"{where(place)}: box ({box}) of {image_ids[place]} {problem} "
-                f"({width} x {height} pixels). Correct or remove this row (x0, y0, x1, y1 in "
-                "pixels of the upright image)."
-            )
+    faults: dict[str, list[str]] = {}
+    kinds = box_faults(boxes, sizes).tolist()
+    for kind, row, box, size in zip(kinds, kept.tolist(), boxes, sizes, strict=True):
+        if kind:
+            corners = ", ".join(f"{value:g}" for value in box)
+            place = f"box ({corners}) of {image_ids[row]}, {size[0]:g} x {size[1]:g} pixels"
+            faults.setdefault(kind, []).append(f"{where(row)}: {place}")
+    if faults:
+        raise InputError(
+            f"{listed(faults, len(kept))}. Correct or remove these rows (x0, y0, x1, y1 in pixels "
+            "of the upright image)."
+        )
+    over = overreach(boxes, sizes)
+    if (far := over >= 1).any():
+        print(
+            f"warning: {far.sum()} of {len(boxes)} true boxes reach over the edge of their image, "
+            f"by up to {over.max():.0f} pixels, and are clipped; the first: "
+            f"{where(int(kept[far.argmax()]))}"
+        )
+    clipped = np.clip(boxes, 0, np.hstack([sizes, sizes]))
     truth = pd.DataFrame(clipped, columns=list(TRUTH_COLUMNS[1:]))
     truth.insert(0, "image_id", [image_ids[i] for i in kept.tolist()])
     position = pd.Series(np.arange(len(index)), index=index["image_id"])
@@ -210,16 +220,22 @@ def read_index(path: str | os.PathLike[str]) -> pd.DataFrame:
         InputError: the file is missing, no index, or contradicts itself.
     """
     table = read_csv(path, INDEX_COLUMNS, {"width": int, "height": int})
-    for problem, wrong in (
-        ("holds no image", not len(table)),
-        ("names an image twice", table["image_id"].duplicated().any()),
-        ("has a split other than train and test", not table["split"].isin(SPLITS).all()),
-        ("has an image without a class", (table["class"] == "").any()),
-        ("has training images after test images", not table["split"].is_monotonic_decreasing),
-        ("has an image of no size", (table[["width", "height"]] < 1).any(axis=None)),
-    ):
-        if wrong:
-            raise InputError(f"{path}: {problem}. Delete it and run `isic index` again.")
+    masks = {
+        "the image is named twice": table["image_id"].duplicated(),
+        "the split is neither train nor test": ~table["split"].isin(SPLITS),
+        "the image has no class": table["class"] == "",
+        "the image has no size": (table[["width", "height"]] < 1).any(axis=1),
+    }
+    places = {kind: 2 + np.flatnonzero(wrong) for kind, wrong in masks.items()}
+    faults = {kind: [f"line {line}" for line in lines] for kind, lines in places.items()}
+    faults = {kind: lines for kind, lines in faults.items() if lines}
+    problem = listed(faults, len(table)) if faults else ""
+    if not len(table):
+        problem = "holds no image"
+    elif not problem and not table["split"].is_monotonic_decreasing:
+        problem = "has training images after test images"
+    if problem:
+        raise InputError(f"{path}: {problem}. Delete it and run `isic index` again.")
     check_ids(path, table["image_id"])
     return table
 

@@ -5,8 +5,9 @@
 | `resize`   | resize 224², corners truncated     | +1 on both sides  | ≥ 0.5 |
 | `original` | the original image                 | plain             | > 0.5 |
 
-Every test image counts: one without a predicted box, or whose true box the crop removed, is a miss.
-Of several true boxes the best overlap counts.
+An image without a predicted box, or whose true box the crop removed, is a miss. Of several true
+boxes the best overlap counts. Where there are no test images, training images are scored. Images
+without any true box are left out, or misses too, as the setting `without_box` says.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ PROTOCOLS = ("crop", "resize", "original")
 class Truth:
     """The evaluated images and their true boxes, in the order of the index."""
 
+    split: str  # `test`, or `train` where there is no test image
+
     image_id: pd.Index
     classes: np.ndarray  # (n,) str
     sizes: np.ndarray  # (n, 2) width, height, original pixels
@@ -35,15 +38,14 @@ class Truth:
 
     @classmethod
     def of(cls, index: pd.DataFrame, truth: pd.DataFrame) -> Truth:
-        """From the index and truth tables. Only boxes of test images are taken: where a set has
-        no test image its training images are evaluated, and nothing is scored on them.
-        """
+        """From the index and truth tables; boxes of other images do not matter."""
         images = index.iloc[evaluated(index)]
         image_id = pd.Index(images["image_id"])
-        truth = truth[truth["image_id"].isin(image_id[images["split"] == "test"])]
+        truth = truth[truth["image_id"].isin(image_id)]
         image = image_id.get_indexer(truth["image_id"])
         order = np.argsort(image, kind="stable")
         return cls(
+            str(images["split"].iloc[0]),
             image_id,
             images["class"].to_numpy(str),
             images[["width", "height"]].to_numpy(float),
@@ -53,6 +55,11 @@ class Truth:
 
     def __len__(self) -> int:
         return len(self.image_id)
+
+    def scored(self, without_box: str) -> np.ndarray:
+        """Which images count: (n,) bool; all for `miss`, for `skip` those with a true box."""
+        boxed = np.bincount(self.image, minlength=len(self)) > 0
+        return boxed if without_box == "skip" else np.ones(len(self), bool)
 
     def rows(self, table: pd.DataFrame, name: str) -> np.ndarray:
         """Row of the test image of each row of `table`.

@@ -24,8 +24,7 @@ import torch
 import yaml
 
 from isic.data.index import classes, evaluated, read_index, read_truth
-from isic.evaluation.scores import NOTHING
-from isic.evaluation.tables.printing import compact, read_table
+from isic.evaluation.tables.printing import compact, notes, read_table
 from isic.evaluation.trust import MANY, WHOLE
 from isic.storage.hdf5 import open_hdf5
 from isic.storage.layouts import MASKS
@@ -209,8 +208,7 @@ def summarize(folder: Path, settings: Mapping[str, Any]) -> str:
         warnings=warnings,
         titles=TABLES,
         tables={name: compact(table) for name, table in tables.items()},
-        unscored=[name for name, table in tables.items() if (table["protocol"] == "none").any()],
-        nothing=NOTHING,
+        notes={name: notes(table) for name, table in tables.items()},
         masks=masks.assign(empty=masks["empty"].map(_percent), whole=masks["whole"].map(_percent)),
         times=_times_as_text(times(_read_jobs(folder / "benchmarks"))),
         settings=yaml.safe_dump(

@@ -19,9 +19,15 @@ from isic.evaluation.oracles import max_box_acc
 from isic.evaluation.protocols import PROTOCOLS, Truth, best_overlaps, hits
 from isic.evaluation.statistics import outcomes_text, wilson
 from isic.localization.boxes import CORNERS
+from isic.settings.sections import Scores
 from isic.storage.tables import read_csv
 
 NOTHING = "nothing to score: no boxes"
+WORDS = {"test": "test", "train": "training"}
+TRAINED = (
+    "there are no test images: scored are the training images, whose classes the networks have "
+    "learned"
+)
 
 
 def read_topk(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -49,7 +55,10 @@ def score(
     protocols: Sequence[str] = PROTOCOLS,
     resize: int = 256,
     crop: int = 224,
+    without_box: str = Scores.without_box,
     maps: str | os.PathLike[str] | None = None,
+    fixed: float | None = None,
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Score one run's boxes: the content of scores.json.
 
@@ -61,21 +70,26 @@ def score(
         threshold: the rule that chose it, in words.
         lam, gamma: λ and γ of the network's training, where it had any.
         resize, crop: pixels of the resized image and of its centre crop.
-        maps: maps.h5, for `max_box_acc` and `max_box_acc_v2`, which choose their thresholds on the
-            test boxes; they are oracles, and `oracles` says so beside them.
+        without_box: `skip` leaves out images without a true box, `miss` counts them as misses.
+        maps: maps.h5, for `max_box_acc` and the like (`isic.evaluation.oracles`), which choose
+            their thresholds on the test boxes; they are oracles, and `oracles` says so beside them.
+        fixed: the threshold of `boxes`, in the unit of the maps, for the oracles to try, too.
+        workers: threads; the result does not depend on it.
 
     Returns:
-        `model`, `backbone`, `source`, `seed`, `lam`, `gamma`, `threshold`, `images` and
-        `protocols`: for each its `gt_known`, `top1_loc`, `top5_loc` in percent, `…_interval`
-        (Wilson, 95 %), `hits` and `images`. Without any true box `protocols` is empty and `note`
-        says so.
+        `model`, `backbone`, `source`, `seed`, `lam`, `gamma`, `threshold`; how many `images` are
+        scored, of which `split`, and how many are `without_box`, with a `note` where there is
+        something to say; and `protocols`: for each its `gt_known`, `top1_loc`, `top5_loc` in
+        percent, `…_interval` (Wilson, 95 %), `hits` and `images`. Without any true box `protocols`
+        is empty.
 
     Raises:
         InputError: an unknown protocol, or tables that do not fit the index.
     """
     known = Truth.of(index, truth)
     names = {"model": model, "backbone": backbone, "seed": seed, "lam": lam, "gamma": gamma}
-    result = empty_result(known, **names, threshold=threshold)
+    result = empty_result(known, without_box, **names, threshold=threshold)
+    counted = known.scored(without_box)
     ranked = recognized(known, topk)
     rows = {
         name: known.rows(table, f"{name}.csv")
@@ -89,9 +103,15 @@ def score(
         predicted = table[CORNERS].to_numpy(float)
         overlaps = best_overlaps(predicted, rows[name], known, protocol, resize, crop)
         hit[rows[name]] = hits(overlaps, protocol)
-        result["protocols"][protocol] = protocol_figures(hit, ranked)
+        result["protocols"][protocol] = protocol_figures(hit, ranked, counted)
     if maps is not None:
-        for protocol, figures in max_box_acc(known, maps, protocols, resize, crop).items():
+        oracles = max_box_acc(
+            *(known, maps, protocols, resize, crop),
+            counted=counted,
+            threshold=fixed,
+            workers=workers,
+        )
+        for protocol, figures in oracles.items():
             result["protocols"][protocol] |= figures
     return result
 
@@ -108,10 +128,18 @@ def recognized(truth: Truth, topk: pd.DataFrame) -> dict[str, np.ndarray]:
     return {"top1": right[:, 0], "top5": np.asarray(right.any(1))}
 
 
-def protocol_figures(hit: np.ndarray, ranked: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The three figures of one protocol in percent, their intervals and each image's outcomes."""
+def protocol_figures(
+    hit: np.ndarray, ranked: dict[str, np.ndarray], counted: np.ndarray
+) -> dict[str, Any]:
+    """The three figures of one protocol in percent, their intervals and each image's outcomes.
+
+    Args:
+        hit, counted: (n,) bool, whether an image's box hits, and whether it is scored.
+        ranked: as `recognized` gives it.
+    """
     scored = {"gt_known": hit} | {f"{k}_loc": hit & right for k, right in ranked.items()}
-    figures: dict[str, Any] = {"images": len(hit), "hits": int(hit.sum())}
+    scored = {name: per_image[counted] for name, per_image in scored.items()}
+    figures: dict[str, Any] = {"images": int(counted.sum()), "hits": int(hit[counted].sum())}
     for name, per_image in scored.items():
         figures[name] = 100 * float(per_image.mean())
         figures[f"{name}_interval"] = wilson(int(per_image.sum()), len(per_image))
@@ -119,12 +147,22 @@ def protocol_figures(hit: np.ndarray, ranked: dict[str, np.ndarray]) -> dict[str
     return figures
 
 
-def empty_result(truth: Truth, **names: Any) -> dict[str, Any]:
+def empty_result(truth: Truth, without_box: str, **names: Any) -> dict[str, Any]:
     """A result before anything is scored: `names`, how many images, and a note on their boxes."""
-    result = {**names, "source": "measured", "images": len(truth), "protocols": {}}
-    unannotated = len(truth) - len(np.unique(truth.image))
+    lacking = len(truth) - int(truth.scored("skip").sum())
+    images = int(truth.scored(without_box).sum()) if len(truth.boxes) else len(truth)
+    result = {**names, "source": "measured", "images": images, "split": truth.split}
+    result |= {"without_box": lacking, "protocols": {}}
+    notes = []
     if not len(truth.boxes):
-        result["note"] = NOTHING
-    elif unannotated:
-        result["note"] = f"{unannotated} test images have no true box and count as misses"
-    return result
+        notes.append(NOTHING)
+    else:
+        if truth.split == "train":
+            notes.append(TRAINED)
+        if lacking:
+            what = "are left out" if without_box == "skip" else "count as misses"
+            notes.append(
+                f"{lacking} of {len(truth)} {WORDS[truth.split]} images have no true box and "
+                f"{what} (setting scores.without_box)"
+            )
+    return result | ({"note": "; ".join(notes)} if notes else {})

@@ -11,6 +11,7 @@ import pandas as pd
 from isic.evaluation.protocols import PROTOCOLS, Truth, best_overlaps, hits
 from isic.evaluation.scores import empty_result, protocol_figures, recognized
 from isic.localization.boxes import View, from_view
+from isic.settings.sections import Scores
 
 TRIVIAL = {"whole image": 1.0} | {f"centre box {s} %": s / 100 for s in (90, 80, 70, 60)}
 
@@ -37,6 +38,7 @@ def score_trivial(
     protocols: Sequence[str] = PROTOCOLS,
     resize: int = 256,
     crop: int = 224,
+    without_box: str = Scores.without_box,
 ) -> list[dict[str, Any]]:
     """Score boxes that look at nothing: one result, as `score` gives, for each of `TRIVIAL`.
 
@@ -45,14 +47,16 @@ def score_trivial(
     known = Truth.of(index, truth)
     if not len(known.boxes):
         return []
-    ranked = recognized(known, topk)
+    ranked, counted = recognized(known, topk), known.scored(without_box)
+    names = {"backbone": "none", "seed": None, "threshold": "none"}
     results = []
     for model, side in TRIVIAL.items():
-        result = empty_result(known, model=model, backbone="none", seed=None, threshold="none")
+        result = empty_result(known, without_box, model=model, **names)
         for protocol in protocols:
             boxes = trivial_boxes(known.sizes, side, protocol, resize, crop)
             image = np.arange(len(known))
             overlaps = best_overlaps(boxes, image, known, protocol, resize, crop)
-            result["protocols"][protocol] = protocol_figures(hits(overlaps, protocol), ranked)
+            hit = hits(overlaps, protocol)
+            result["protocols"][protocol] = protocol_figures(hit, ranked, counted)
         results.append(result)
     return results

@@ -96,21 +96,18 @@ def confidence_and_hits(
     Raises:
         InputError: there is no true box.
     """
-    first = boxes.drop_duplicates("image_id").set_index("image_id")
-    true = truth.groupby("image_id")[CORNERS]
     scored = index[index["image_id"].isin(truth["image_id"])]
     if not len(scored):
         raise InputError("risk-coverage: no image has a true box, so nothing can be scored.")
-    parts = {}
-    for split, rows in scored.groupby("split", sort=False):
-        confidence, hits = np.full(len(rows), -1.0), np.zeros(len(rows), bool)
-        for place, image_id in enumerate(rows["image_id"]):
-            if image_id in first.index:
-                row = first.loc[image_id]
-                overlap = iou(row[CORNERS].to_numpy(float), true.get_group(image_id).to_numpy())
-                confidence[place], hits[place] = row["confidence"], overlap.max() > 0.5
-        parts[str(split)] = confidence, hits
-    return parts
+    first = boxes.drop_duplicates("image_id").set_index("image_id")
+    true = truth[truth["image_id"].isin(first.index)]
+    predicted = first.loc[true["image_id"], CORNERS].to_numpy(float)
+    overlaps = pd.Series(iou(predicted, true[CORNERS].to_numpy(float)), true["image_id"])
+    best = overlaps.groupby(level=0).max()
+    confidence = first["confidence"].reindex(scored["image_id"]).fillna(-1.0).to_numpy(float)
+    hits = best.reindex(scored["image_id"]).to_numpy(float) > 0.5  # false where nothing was found
+    parts = {str(split): scored["split"].to_numpy() == split for split in scored["split"].unique()}
+    return {split: (confidence[own], hits[own]) for split, own in parts.items()}
 
 
 def risk_coverage(confidence: np.ndarray, hits: np.ndarray) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import ndimage
 
 from isic.data.index import evaluated
-from isic.errors import InputError
+from isic.errors import InputError, listed
 from isic.localization.interpolation import upsample
 from isic.storage.hdf5 import check_layout, open_hdf5, strings
 from isic.storage.layouts import MAPS
@@ -187,10 +187,9 @@ def read_boxes(path: str | os.PathLike[str], measure: str = "score") -> pd.DataF
     table = read_csv(path, ["image_id", *columns], dict.fromkeys(columns, float))
     wrong = (table["x1"] < table["x0"]) | (table["y1"] < table["y0"])
     if wrong.any():
-        raise InputError(
-            f"{path}: the box of {table['image_id'][wrong].iloc[0]} ends before it begins. "
-            "Correct or remove its row."
-        )
+        places = [f"line {row + 2}: {table['image_id'][row]}" for row in np.flatnonzero(wrong)]
+        faults = listed({"the box ends before it begins": places}, len(table))
+        raise InputError(f"{path}: {faults}. Correct or remove these rows.")
     return table
 
 

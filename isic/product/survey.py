@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from isic.data.index import classes
+from isic.data.index import classes, evaluated
 from isic.data.sources.listing import SPLITS, visible
 from isic.errors import InputError
 from isic.settings.check import NAME, NAME_FORM
@@ -39,24 +39,26 @@ class Survey:
     Attributes:
         root: the folder.
         index: its images, as of `isic.data.index`.
-        boxes: how many true boxes boxes.csv holds.
+        truth: the true boxes of boxes.csv, as of `isic.data.index`.
         unreadable: ids of files that are images by name and cannot be read.
         ignored: names in the folder that play no part.
     """
 
     root: Path
     index: pd.DataFrame
-    boxes: int
+    truth: pd.DataFrame
     unreadable: Sequence[str]
     ignored: Sequence[str]
 
 
-def survey(root: Path, index: pd.DataFrame, boxes: int, unreadable: Sequence[str]) -> Survey:
+def survey(
+    root: Path, index: pd.DataFrame, truth: pd.DataFrame, unreadable: Sequence[str]
+) -> Survey:
     """Complete what `isic.data.sources.folder.index_folder` found in `root`."""
     names = [entry.name for entry in visible(root)]
     used = {image_id.partition("/")[0] for image_id in [*index["image_id"], *unreadable]}
     ignored = [name for name in names if name not in used | {"boxes.csv", *SPLITS}]
-    return Survey(root, index, boxes, unreadable, ignored)
+    return Survey(root, index, truth, unreadable, ignored)
 
 
 def report(found: Survey) -> list[str]:
@@ -81,13 +83,26 @@ def report(found: Survey) -> list[str]:
         f"sizes: width {widths.min()} to {widths.max()} (median {widths.median():g}), "
         f"height {heights.min()} to {heights.max()} (median {heights.median():g}) pixels"
     )
-    if found.boxes:
-        lines.append(f"{found.boxes} true boxes in boxes.csv: they serve for scoring alone")
-    else:
-        lines.append("no boxes: labels are enough; nothing will be scored")
+    lines.append(_scored(index, found.truth))
     if found.ignored:
         lines.append(f"not used: {_named(found.ignored)}")
     return lines + [f"warning: {line}" for line in _troubles(found, counts)]
+
+
+def _scored(index: pd.DataFrame, truth: pd.DataFrame) -> str:
+    """What the true boxes are good for."""
+    if not len(truth):
+        return "no boxes: labels are enough; nothing will be scored"
+    images = index["image_id"].iloc[evaluated(index)]
+    boxed = int(images.isin(truth["image_id"]).sum())
+    split = "test" if (index["split"] == "test").any() else "training"
+    found = f"{len(truth)} true boxes in boxes.csv, for {boxed} of {len(images)} {split} images"
+    if not boxed:
+        return f"{found}: nothing will be scored"
+    without = ", the images without one are left out of the scores" if boxed < len(images) else ""
+    if split == "training":
+        without += "; there are no test images, so the training images are scored"
+    return f"{found}: they serve for scoring alone{without}"
 
 
 def _troubles(found: Survey, counts: pd.Series) -> list[str]:

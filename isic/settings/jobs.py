@@ -182,6 +182,7 @@ def scores(own: Settings, network: str, kind: str) -> str:
         "lam": swept.get("lambda"),
         "gamma": swept.get("gamma"),
         "backbone": getattr(own, called.network).backbone,
+        "threshold": getattr(own.boxes, called.map),
         "threshold_rule": runs.threshold_rule(own, network, kind),
         "seed": swept["seed"],
     }

@@ -165,8 +165,8 @@ class Classifier(Network, Training):
     batches: Annotated[
         Literal["similar", "random"],
         Setting(
-            "a batch's classes: near each other in S, or at random, the default with weights: none; "
-            "the same in every arm"
+            "a batch's classes: near each other in S, or at random, the default with weights: none;"
+            " the same in every arm"
         ),
     ] = "similar"
     dropout: Dropout = 0.5
@@ -291,6 +291,13 @@ class Scores:
         tuple[Literal["crop", "resize", "original"], ...],
         Setting("each table has its rows for each; crop is the paper's (4.1)"),
     ] = ("crop", "resize", "original")
+    without_box: Annotated[
+        Literal["skip", "miss"],
+        Setting(
+            "images without a true box, of a set in which others have one: left out of the "
+            "figures, since no box of theirs can be right or wrong, or counted as misses"
+        ),
+    ] = "skip"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from isic.errors import InputError
+from isic.errors import InputError, listed
 from isic.storage.faults import reading
 from isic.storage.files import atomic
+
+WORDS = {int: "whole", float: "finite"}
 
 
 def read_csv(
@@ -36,19 +38,37 @@ def read_csv(
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
         if missing := [name for name in columns if name not in table]:
             raise ValueError(f"no column {', '.join(missing)}")
-        chosen = [*columns, *(name for name in others if name in table)]
-        numbers = {name: kind for name, kind in (numbers or {}).items() if name in chosen}
-        table = table[chosen].astype(numbers)
-        for name in numbers:
-            if not np.isfinite(table[name]).all():
-                line = 2 + int(np.argmin(np.isfinite(table[name])))
-                raise ValueError(f"line {line}: {name} is not a finite number")
-        return table
+        table = table[[*columns, *(name for name in others if name in table)]]
+        numbers = {name: kind for name, kind in (numbers or {}).items() if name in table}
+        try:
+            read = table.astype(numbers)
+        except (ValueError, OverflowError):
+            read = table.assign(**{name: _numbers(table[name], numbers[name]) for name in numbers})
+        faults = {
+            f"{name} is not a {WORDS[kind]} number": [f"line {2 + row}" for row in wrong]
+            for name, kind in numbers.items()
+            if len(wrong := np.flatnonzero(~np.isfinite(read[name])))
+        }
+        if faults:
+            raise ValueError(listed(faults, len(table)))
+        return read.astype(numbers)
     except (OSError, ValueError) as error:  # ValueError: also pandas' parser and Unicode errors
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path}: cannot be read ({reason}). Delete it and run the same command again."
         ) from error
+
+
+def _numbers(texts: pd.Series, kind: type) -> np.ndarray:
+    """float64, nan where a text is no number of this kind."""
+
+    def number(text: str) -> float:
+        try:
+            return float(kind(text))
+        except (ValueError, OverflowError):
+            return np.nan
+
+    return np.array([number(text) for text in texts], float)
 
 
 def write_csv(

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[Harm, str, str]] = {
     "boxes without a column": (text("source/boxes.csv", "class,file\n"), INDEX, r"boxes\.csv"),
     "a box of no number": (box("a.png,70,70,x,1,20,20"), INDEX, r"boxes\.csv"),
     "a box outside": (
-        box("a.png,70,70,1,1,90,20"), INDEX, r"boxes\.csv, line 2: .*lies outside its image"),
+        box("a.png,70,70,1,1,90,20"), INDEX, r"boxes\.csv: the box lies outside its image"),
     "an empty box": (box("a.png,70,70,9,9,9,20"), INDEX, r"is empty"),
     "a box of no image": (box("z.png,70,70,1,1,20,20"), INDEX, r"boxes\.csv"),
     "boxes not UTF-8": (text("source/boxes.csv", b"\xff\xfe\x00"), INDEX, r"boxes\.csv"),
@@ -110,9 +110,9 @@ CASES: dict[str, tuple[Harm, str, str]] = {
     "an index without a column": (
         edited("index.csv", "digest", "sum"), IMAGES, r"index\.csv: .*no column digest"),
     "an index with a wrong split": (
-        edited("index.csv", "train", "val"), IMAGES, r"split other than train and test"),
+        edited("index.csv", "train", "val"), IMAGES, r"split is neither train nor test"),
     "an index with a doubled image": (
-        edited("index.csv", "one/a.png", "one/b.png"), IMAGES, r"names an image twice"),
+        edited("index.csv", "one/a.png", "one/b.png"), IMAGES, r"named twice \(line \d+\)"),
     "a size of no number": (edited("index.csv", ",70,", ",x,"), IMAGES, r"index\.csv: cannot be"),
     "an index that is not UTF-8": (text("index.csv", b"\xff\xfeimage"), IMAGES, r"index\.csv"),
     "an image above the folder": (
@@ -206,13 +206,13 @@ CASES: dict[str, tuple[Harm, str, str]] = {
     "boxes without a corner": (
         boxes("image_id,x0,y0,x1,score\n"), SCORES, r"boxes\.csv: .*no column y1"),
     "a corner of no number": (
-        boxes(f"{BOXES}one/a.png,1,2,x,4,1\n"), SCORES, r"boxes\.csv: .*'x'"),
+        boxes(f"{BOXES}one/a.png,1,2,x,4,1\n"), SCORES, r"boxes\.csv: .*x1 is not a finite number"),
     "a corner that is not finite": (
         boxes(f"{BOXES}one/a.png,1,nan,3,4,1\n"), SCORES,
-        r"boxes\.csv: .*line 2: y0 is not a finite number"),
+        r"boxes\.csv: .*y0 is not a finite number \(line 2\)"),
     "a box inside out": (
         boxes(f"{BOXES}one/a.png,9,2,3,4,1\n"), SCORES,
-        r"boxes\.csv: the box of one/a\.png ends before it begins"),
+        r"boxes\.csv: the box ends before it begins \(line 2: one/a\.png\)"),
     "a table of no JSON": (text("s.json", "{"), TABLE_1, r"s\.json"),
     "a table of other JSON": (
         text("s.json", '{"protocols": {}}'), TABLE_1, r"s\.json: no scores\.j"),

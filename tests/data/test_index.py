@@ -222,7 +222,7 @@ def test_exif_orientation_counts(root: Path) -> None:
     assert index.iloc[-1][["width", "height"]].tolist() == [8, 12]
     assert truth.iloc[0, 1:].tolist() == [0, 0, 8, 12]
     (root / "boxes.csv").write_text(f"{HEADER}test,NA,c.webp,12,8,0,0,12,8\n")
-    refused(root, "boxes.csv, line 2", "12 x 8", "8 x 12")
+    refused(root, "boxes.csv", "line 2", "12 x 8", "8 x 12")
 
 
 def test_unreadable_images_are_named_or_skipped(root: Path, monkeypatch) -> None:
@@ -336,3 +336,70 @@ def test_real_photographs() -> None:
     assert list(truth["image_id"]) == list(index["image_id"])
     box = truth.set_index("image_id").loc["test/aeroplane/voc2007_000618.jpg"]
     assert box.tolist() == [79, 22, 313, 186]
+
+
+def test_all_wrong_boxes_are_told_at_once_and_before_images_are_decoded(root: Path) -> None:
+    (root / "train/NA/ä, 1.JPEG").write_bytes(b"no image, which nobody has come to notice")
+    rows = ["test,NA,x.jpg,12,8,0,0,3,3"] * 5 + ["test,NA,c.webp,12,8,7,1,5,3", "test,NA,c.webp,?"]
+    rows += ["test,NA,c.webp,12,8,1,1,4,4", "test,NA,c.webp,8,12,1,1,4,4"]
+    (root / "boxes.csv").write_text(HEADER + "\n".join(rows))
+    refused(
+        root,
+        "boxes.csv: 8 of 9 rows cannot be used",
+        "names no image (correct split, class and file): 5 (line 2: no image test/NA/x.jpg; "
+        "line 3: no image test/NA/x.jpg; line 4: no image test/NA/x.jpg; and 2 more)",
+        "the box is empty (an image without an object has no row): 1 (line 7: box (7, 1, 5, 3)",
+        "must be numbers: 1 (line 8: test/NA/c.webp)",
+        "8 x 12 pixels, but upright it has 12 x 8",
+    )
+
+
+def many(root: Path, *boxes: tuple[float, ...], size: tuple[int, int] = (60, 40)) -> None:
+    """boxes.csv with these boxes, of one larger image."""
+    picture(root / "test/NA/d.png", *size)
+    rows = [f"test,NA,d.png,{size[0]},{size[1]},{','.join(map(str, box))}" for box in boxes]
+    (root / "boxes.csv").write_text(HEADER + "\n".join(rows))
+
+
+def test_boxes_as_shares_are_refused_with_the_remedy(root: Path) -> None:
+    many(root, (0.1, 0.1, 0.9, 0.9), (0, 0, 1, 1), (0, 0.25, 1, 0.75))
+    refused(root, "3 of 3", "shares of the image (0 … 1)", "multiply xmin and xmax by width")
+    many(root, (0.5, 0.5, 0.2, 0.4), (0.2, 0.3, 0.1, 0.6), (0.3, 0.2, 0.5, 0.4))
+    refused(root, "3 of 3", "as YOLO has them", "(centre x - size x / 2) * width")
+    many(root, (10, 10, 30, 30), (0.1, 0.1, 0.9, 0.9))
+    refused(root, "shares of the image", "line 3")
+    many(root, (10.2, 10.2, 10.9, 30))
+    refused(root, "smaller than a pixel")
+    many(root, (0, 0, 1, 1), size=(1, 1))  # the only box that such an image has
+    assert len(index_folder(root)[1]) == 1
+
+
+def test_width_and_height_in_the_corners_columns_are_noticed(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offsets = [(30, 20, 25, 15), (2, 3, 30, 20), (5, 5, 20, 11), (1, 2, 4, 5), (9, 9, 30, 20)] * 2
+    many(root, *offsets)
+    refused(root, "the box is empty", "line 2", "all rows fit: then xmax = xmin + width")
+    many(root, *offsets[1:5], *offsets[6:])
+    assert len(index_folder(root)[1]) == 8
+    said = capsys.readouterr().out
+    assert "warning: " in said
+    assert "xmax = xmin + width" in said
+    corners = [(x, y, x + width, y + height) for x, y, width, height in offsets]
+    for boxes in (corners, offsets[1:5], [(0, 0, 60, 40)] * 9, [(15, 10, 45, 30)] * 9):
+        many(root, *boxes)
+        index_folder(root)
+        assert "warning" not in capsys.readouterr().out
+
+
+def test_boxes_a_little_over_the_edge_are_clipped_and_counted(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many(root, (-2, -1, 62, 41), (0, 0, 60.5, 40), (4, 4, 61.5, 39))
+    truth = index_folder(root)[1]
+    assert truth[["x0", "y0", "x1", "y1"]].to_numpy().tolist()[0] == [0, 0, 60, 40]
+    said = capsys.readouterr().out
+    assert "warning: 2 of 3 true boxes reach over the edge" in said
+    assert "by up to 2 pixels" in said
+    many(root, (0, 0, 64, 40), (-4, 0, 60, 40))
+    refused(root, "2 of 2 rows", "outside its image")

@@ -1,5 +1,7 @@
 """Scores: what is a hit, which rows belong together, what is said where nothing can be scored."""
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -11,6 +13,8 @@ from isic.errors import InputError
 from isic.evaluation.protocols import in_protocol
 from isic.evaluation.scores import NOTHING, score
 from isic.evaluation.statistics import wilson
+from isic.evaluation.tables.printing import format_table
+from isic.evaluation.tables.table1 import table1
 from isic.evaluation.trivial import score_trivial
 
 
@@ -115,21 +119,51 @@ def test_nothing_to_score_is_said_and_not_invented():
     assert score_trivial(index, empty, topk_of(["a"])) == []
 
 
-def test_boxes_of_training_images_are_not_scored():
-    index = index_of(["a"]).assign(split="train")
+def test_a_set_without_test_images_is_scored_on_its_training_images_and_says_so():
+    index = index_of(["a", "a"]).assign(split="train")
+    truth = table([("i0", 50, 50, 100, 100), ("i1", 50, 50, 100, 100)])
+    result = run(index, truth, truth[:1], truth[:1], topk_of(["a"], ["a"]))
+    assert [figures["gt_known"] for figures in result["protocols"].values()] == [50] * 3
+    assert result["split"] == "train"
+    assert "no test images" in result["note"]
+    assert len(score_trivial(index, truth, topk_of(["a"], ["a"]))) == 5
+
+
+def test_boxes_of_training_images_are_not_scored_beside_test_images():
+    index = index_of(["a", "a"]).assign(split=["train", "test"])
     truth = table([("i0", 50, 50, 100, 100)])
-    result = run(index, truth, truth, truth, topk_of(["a"]))
+    result = run(index, truth, truth[:0], truth[:0], topk_of(["a"], ["a"])[1:])
     assert result["note"] == NOTHING
+    assert result["split"] == "test"
     assert result["protocols"] == {}
-    assert score_trivial(index, truth, topk_of(["a"])) == []
 
 
-def test_images_without_truth_among_others_are_counted_and_said():
+@pytest.mark.parametrize(("setting", "share", "images"), [("skip", 100, 1), ("miss", 50, 2)])
+def test_images_without_a_box_are_left_out_or_misses_as_set(setting, share, images, tmp_path):
+    """Of both some box is predicted; the trivial ones are right wherever anything can be."""
     index = index_of(["a", "a"])
-    truth = table([("i0", 50, 50, 100, 100)])
-    result = run(index, truth, truth, truth, topk_of(["a"], ["a"]))
-    assert result["protocols"]["crop"]["gt_known"] == 50
-    assert result["note"].startswith("1 test images")
+    truth = table([("i1", 1, 1, 255, 255)])
+    found = table([("i0", 0, 0, 9, 9), ("i1", 0, 0, 256, 256)])
+    ranked = topk_of(["a"], ["a"])
+    with h5py.File(tmp_path / "maps.h5", "w") as file:
+        file["image_id"] = ["i0", "i1"]
+        file["full"] = file["crop"] = np.ones((2, 4, 4), np.float16)
+        file.attrs.update({"resize": 256, "crop": 224, "relative": True})
+    result = run(index, truth, found, found, ranked, without_box=setting, maps=tmp_path / "maps.h5")
+    trivial = score_trivial(index, truth, ranked, without_box=setting)
+    for one in (result, trivial[0]):
+        assert one["images"] == images
+        assert one["without_box"] == 1
+        for figures in one["protocols"].values():
+            assert figures["gt_known"] == figures["top1_loc"] == share
+            assert figures["images"] == len(figures["gt_known_hits"]) == images
+        words = {"skip": "are left out", "miss": "count as misses"}[setting]
+        assert f"1 of 2 test images have no true box and {words}" in one["note"]
+        text = format_table(table1([one]))
+        assert one["note"] in text
+        assert "without_box" in text
+    for figures in result["protocols"].values():
+        assert figures["max_box_acc"] == figures["max_box_acc_v2"] == share
 
 
 def test_tables_that_do_not_fit_are_errors():

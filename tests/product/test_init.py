@@ -43,7 +43,7 @@ def offline(monkeypatch) -> None:
 
 def looked_at(folder: Path) -> Survey:
     index, truth, skipped = index_folder(folder, "skip")
-    return survey(folder, index, len(truth), skipped)
+    return survey(folder, index, truth, skipped)
 
 
 FOUND = pd.DataFrame(

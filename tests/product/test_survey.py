@@ -39,7 +39,7 @@ def offline(monkeypatch) -> None:
 
 def looked_at(folder: Path) -> Survey:
     index, truth, skipped = index_folder(folder, "skip")
-    return survey(folder, index, len(truth), skipped)
+    return survey(folder, index, truth, skipped)
 
 
 def said(folder: Path) -> str:
@@ -76,10 +76,36 @@ def test_a_class_may_be_called_train_or_test(tmp_path: Path) -> None:
 def test_boxes_need_no_split(tmp_path: Path) -> None:
     folder = photos(tmp_path / "p", {"cat": 2, "dog": 2})
     (folder / "boxes.csv").write_text(HEADER + "train,dog,1.png,90,70,1,2,30,40\n")
-    assert "1 true boxes in boxes.csv" in said(folder)
+    text = said(folder)
+    assert "1 true boxes in boxes.csv, for 1 of 4 training images" in text
+    assert "no test images, so the training images are scored" in text
+    assert "without one are left out" in text
     (folder / "boxes.csv").write_text(HEADER + "test,dog,1.png,90,70,1,2,30,40\n")
-    with pytest.raises(InputError, match=r"line 2: there is no image test/dog/1\.png"):
+    with pytest.raises(InputError, match=r"line 2: no image test/dog/1\.png"):
         index_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("boxed", "words"),
+    [
+        (["test"] * 2, "for 2 of 2 test images: they serve for scoring alone"),
+        (["test", "train"], "2 true boxes in boxes.csv, for 1 of 2 test images"),
+        (["train"] * 2, "for 0 of 2 test images: nothing will be scored"),
+    ],
+)
+def test_boxes_are_counted_by_the_images_that_can_be_scored(
+    tmp_path: Path, boxed: list[str], words: str
+) -> None:
+    for split in ("train", "test"):
+        photos(tmp_path / "p" / split, {"cat": 1, "dog": 1})
+    rows = [
+        f"{split},{name},0.png,90,70,1,2,30,40"
+        for split, name in zip(boxed, ("cat", "dog"), strict=True)
+    ]
+    (tmp_path / "p/boxes.csv").write_text(HEADER + "\n".join(rows))
+    text = said(tmp_path / "p")
+    assert words in text
+    assert ("without one are left out" in text) == (len(set(boxed)) == 2)
 
 
 def test_splits_are_found(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from isic.commands.arguments import Index, Output, TopK, Truth
 from isic.commands.options import File
 from isic.errors import InputError
+from isic.process import cores
 from isic.settings.declare import Setting
 from isic.settings.kinds import Crop, Resize, Seed
 from isic.settings.sections import Images, Scores
@@ -24,6 +26,9 @@ def scores(
     maps: Annotated[Path | None, File("maps.h5 of the run, for the oracle MaxBoxAcc.")] = None,
     model: Annotated[str | None, Setting("the run's name in the tables")] = None,
     backbone: Annotated[str | None, Setting("of the run's network")] = None,
+    threshold: Annotated[
+        float | None, Setting("of boxes, in the unit of maps, for the oracles to try", least=0)
+    ] = None,
     threshold_rule: Annotated[str | None, Setting("how the threshold was chosen, in words")] = None,
     seed: Seed = 0,
     lam: Annotated[float | None, Setting("λ of the network's training", least=0)] = None,
@@ -40,12 +45,18 @@ def scores(
     from isic.storage.files import write_json
 
     tables = read_index(index), read_truth(truth)
-    protocols = settings.protocols
+    protocols, without_box = settings.protocols, settings.without_box
     if boxes is None:
         trivial = score_trivial(
-            *tables, read_topk(topk), protocols=protocols, resize=resize, crop=crop
+            *tables,
+            read_topk(topk),
+            protocols=protocols,
+            without_box=without_box,
+            resize=resize,
+            crop=crop,
         )
         write_json(trivial, output)
+        _say(trivial)
         return
     if not (crop_boxes and maps and model and backbone and threshold_rule):
         run = (crop_boxes, maps, model, backbone, threshold_rule)
@@ -58,6 +69,8 @@ def scores(
         read_boxes(crop_boxes),
         read_topk(topk),
         maps=maps,
+        fixed=threshold,
+        workers=cores(),
         model=model,
         backbone=backbone,
         threshold=threshold_rule,
@@ -65,7 +78,15 @@ def scores(
         lam=lam,
         gamma=gamma,
         protocols=protocols,
+        without_box=without_box,
         resize=resize,
         crop=crop,
     )
     write_json(result, output)
+    _say([result])
+
+
+def _say(results: Sequence[dict[str, Any]]) -> None:
+    """What there is to know of the images that are scored, once."""
+    for note in dict.fromkeys(result["note"] for result in results if "note" in result):
+        print(f"note: {note}")

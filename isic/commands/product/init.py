@@ -66,7 +66,7 @@ def init(
             f"{output}: is there already. Delete it, or name another with --output or --name."
         )
     table, boxes, skipped = index_folder(root, "skip", workers=cores())
-    found = survey(root, table, len(boxes), skipped)
+    found = survey(root, table, boxes, skipped)
     gpu = torch.cuda.is_available()
     backbone = backbone or ("resnet50" if gpu else "mobilenet_v2")
     weights = weights or pretrained(backbone)

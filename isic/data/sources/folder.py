@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 
-from isic.data.index import check_classes, check_unreadable, classes, measure_images, truth_table
+from isic.data.index import check_classes, check_unreadable, classes, measure_images
+from isic.data.sources.boxes_table import boxes_truth, read_boxes
 from isic.data.sources.listing import FOLDER_BOXES, SPLITS
 from isic.data.walk import Walk, is_image, remarks, some, walk
 from isic.errors import InputError, is_utf8
 
 LAYOUT = "CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg, and optionally boxes.csv"
 PARTS = (*SPLITS, "training", "testing", "val", "valid", "validation", "dev", "eval", "holdout")
-BOX_COLUMNS = ("split", "class", "file", "width", "height", "xmin", "ymin", "xmax", "ymax")
 
 
 def index_folder(
@@ -46,7 +44,7 @@ def index_folder(
     root = Path(root)
     check_unreadable(unreadable)
     listing = list_folder(root, unreadable)
-    rows = read_boxes(root, set(listing["image_id"]))
+    rows = read_boxes(root, set(listing["image_id"]), flat=not has_splits(root))
     index, skipped = measure_images(root, listing, unreadable, workers)
     check_classes(root, index, classes(listing))
     return index, boxes_truth(root, rows, index), skipped
@@ -64,9 +62,9 @@ def folder_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFram
 def folder_truth(root: Path, index: pd.DataFrame, workers: int = 1) -> pd.DataFrame:
     """The true boxes of the index's images, see `index_folder`; those of skipped images are left
     out."""
-    if not (root / FOLDER_BOXES).exists():
-        return boxes_truth(root, read_boxes(root, set()), index)
-    return boxes_truth(root, read_boxes(root, set(walk(root).files)), index)
+    there = (root / FOLDER_BOXES).exists()
+    files = set(walk(root).files) if there else set()
+    return boxes_truth(root, read_boxes(root, files, there and not has_splits(root)), index)
 
 
 def list_folder(root: Path, unreadable: str = "error") -> pd.DataFrame:
@@ -188,68 +186,3 @@ def _unlike(found: Walk, rows: list[tuple[str, str, str]]) -> list[str]:
 def has_splits(root: Path) -> bool:
     """Whether a folder `train` holds class folders; it may also be a class, of trains."""
     return "test" in split_folders(root, walk(root))
-
-
-def read_boxes(root: Path, image_ids: set[str]) -> pd.DataFrame:
-    """Rows of boxes.csv: line (in the file), image_id and six numbers as float64; maybe none.
-
-    Raises:
-        InputError: columns are missing, a number is none, or an image is not in `image_ids`.
-    """
-    path = root / "boxes.csv"
-    numbers = list(BOX_COLUMNS[3:])
-    if not path.exists():
-        return pd.DataFrame(columns=["line", "image_id", *numbers])
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            missing = [name for name in BOX_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}: no column {', '.join(missing)}. Its first line must be "
-                    f"{','.join(BOX_COLUMNS)}, separated by commas."
-                )
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Save it as CSV in UTF-8.") from error
-    records = []
-    flat = not has_splits(root)
-    for line, row in rows:
-        image_id = f"{row['class']}/{row['file']}"
-        if not flat or row["split"] != "train":
-            image_id = f"{row['split']}/{image_id}"
-        if image_id not in image_ids:
-            raise InputError(
-                f"{path}, line {line}: there is no image {image_id}. "
-                "Correct split, class and file, or remove the row."
-            )
-        try:
-            records.append((line, image_id, *(float(row[name]) for name in numbers)))
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{path}, line {line}: {', '.join(numbers)} of {image_id} must be numbers."
-            ) from error
-    return pd.DataFrame(records, columns=["line", "image_id", *numbers])
-
-
-def boxes_truth(root: Path, rows: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Check the rows of boxes.csv against the images and make the truth of them."""
-    path = root / "boxes.csv"
-    sizes = rows.merge(index, on="image_id", suffixes=("", "_image"))
-    wrong = sizes[
-        (sizes["width"] != sizes["width_image"]) | (sizes["height"] != sizes["height_image"])
-    ]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise InputError(
-            f"{path}, line {row['line']}: says {row['image_id']} has {row['width']:g} x "
-            f"{row['height']:g} pixels, but upright it has {row['width_image']} x "
-            f"{row['height_image']}. Draw the box on the image as it is, and correct the row."
-        )
-    lines = rows["line"].to_numpy()
-    return truth_table(
-        index,
-        list(rows["image_id"]),
-        rows[["xmin", "ymin", "xmax", "ymax"]].to_numpy(np.float64),
-        lambda i: f"{path}, line {lines[i]}",
-    )

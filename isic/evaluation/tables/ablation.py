@@ -11,8 +11,8 @@ import pandas as pd
 
 from isic.errors import InputError
 from isic.evaluation.statistics import paired_difference, read_outcomes, wilson
-from isic.evaluation.tables.results import FIGURES, SEED_COLUMNS, by_seed, in_order
-from isic.evaluation.tables.table1 import COLUMNS
+from isic.evaluation.tables.results import FIGURES, SCORED, SEED_COLUMNS, by_seed, in_order
+from isic.evaluation.tables.table1 import COLUMNS, INTEGERS
 from isic.settings.runs import ABLATION_ROWS, IN_TABLE_2
 
 ABLATIONS = {2: "model", 3: "lam", 4: "gamma"}  # what differs between the rows of each table
@@ -57,7 +57,7 @@ def ablation(
     if others := {result["model"] for result in baseline} - {"BASE"}:
         raise InputError(f"--baseline: {min(others)} is not BASE, the CAM of an arm with λ = 0.")
     base = by_seed([*scores, *baseline]).query("model == 'BASE'")
-    keys = [row, "backbone", "source", "protocol", "threshold", "images"]
+    keys = [row, "backbone", "source", "protocol", "threshold", "images", *SCORED]
     groups = rows.groupby(keys, sort=False, dropna=False)  # at λ = 0 there is no γ
     means = groups[FIGURES].mean().join(groups[FIGURES].std().add_suffix("_sd"))
     means = means.join(groups["seed"].nunique().rename("seeds")).reset_index()
@@ -82,7 +82,7 @@ def ablation(
         means = pd.concat([published_ablation(published, table), means], ignore_index=True)
     percent = SPREAD + TO_BASE + (OF_ICFS if table == 2 else [])
     columns = [row, "backbone", *percent, *COLUMNS[COLUMNS.index("source") :]]
-    means = means.reindex(columns=columns).astype({"images": "Int64", "seeds": "Int64"})
+    means = means.reindex(columns=columns).astype(INTEGERS)
     means[percent] = means[percent].astype(float).round(2)
     seeds = rows[[row, *(name for name in SEED_COLUMNS if name not in ABLATIONS.values())]]
     return means, seeds.round(dict.fromkeys(FIGURES, 2))

@@ -10,7 +10,8 @@ import pandas as pd
 from isic.errors import InputError
 from isic.evaluation.scores import NOTHING
 from isic.evaluation.tables.ablation import ABLATIONS, OF_ICFS, SPREAD, TO_BASE
-from isic.evaluation.tables.results import FIGURES
+from isic.evaluation.tables.results import FIGURES, SCORED
+from isic.evaluation.tables.table1 import INTEGERS
 from isic.storage.faults import reading
 
 
@@ -22,7 +23,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     try:
         with reading(path):
-            table = pd.read_csv(path, dtype={"images": "Int64", "seeds": "Int64"})
+            table = pd.read_csv(path, dtype=INTEGERS)
         figures = [*FIGURES]
         if set(table) & {*SPREAD, *TO_BASE} - {*FIGURES}:
             figures = SPREAD + TO_BASE + (OF_ICFS if "model" in table else [])
@@ -41,8 +42,15 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 def compact(table: pd.DataFrame) -> pd.DataFrame:
     """A table's cells as text: figures to 2 decimals, `-` where there is none; standard deviation
     and interval beside the mean, as `81.20 ± 1.10 [77.6, 84.3]`; GT-known's differences with their
-    intervals, as `+5.2 [3.1, 7.4]`, the others' left out."""
-    cells = table.drop(columns=[*TO_BASE, *OF_ICFS], errors="ignore").astype(object)
+    intervals, as `+5.2 [3.1, 7.4]`, the others' left out. Of which images were scored only what is
+    out of the ordinary; its words are `notes`."""
+    usual = [
+        name
+        for name, value in SCORED.items()
+        if name in table and (table[name].isna() | (table[name] == value)).all()
+    ]
+    left_out = [*TO_BASE, *OF_ICFS, *usual, "note"]
+    cells = table.drop(columns=left_out, errors="ignore").astype(object)
     for name in ("gt_known_diff", "gt_known_icfs"):
         if name in table:
             ends = table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)
@@ -58,6 +66,13 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
     return cells.where(cells.notna(), "-").astype(str)
 
 
+def notes(table: pd.DataFrame) -> list[str]:
+    """What there is to know of the images that a table scores."""
+    nothing = [NOTHING] if (table["protocol"] == "none").any() else []
+    said: list[str] = [*table["note"].dropna()] if "note" in table else []
+    return [note for note in dict.fromkeys([*said, *nothing]) if note]
+
+
 def _spread(deviation: float, low: float, high: float) -> str:
     """What stands beside a mean; nothing of what is nan."""
     text = f" ± {deviation:.2f}" if pd.notna(deviation) else ""
@@ -67,7 +82,7 @@ def _spread(deviation: float, low: float, high: float) -> str:
 def format_table(table: pd.DataFrame) -> str:
     """A table as text for a console, its blocks apart."""
     cells = compact(table)
-    right = {*FIGURES, *TO_BASE, *OF_ICFS, "images", "seeds", "lam", "gamma"}
+    right = {*FIGURES, *TO_BASE, *OF_ICFS, "images", "seeds", "without_box", "lam", "gamma"}
     names = cells.columns.tolist()
     width = {name: max([len(name), *cells[name].str.len()]) for name in names}
 
@@ -81,6 +96,6 @@ def format_table(table: pd.DataFrame) -> str:
     lines = [line(names)]
     for _, block in cells.groupby(["source", "protocol"], sort=False):
         lines += ["", *(line(row) for row in block.itertuples(index=False))]
-    if (table["protocol"] == "none").any():
-        lines += ["", NOTHING]
+    for note in notes(table):
+        lines += ["", note]
     return "\n".join(lines)

@@ -18,10 +18,15 @@ FIGURES = ["top1_loc", "top5_loc", "gt_known"]
 HITS = [f"{name}_hits" for name in FIGURES]  # the outcome of each image
 SEED_COLUMNS = ["model", "lam", "gamma", "backbone", "seed", *FIGURES]
 SEED_COLUMNS += ["source", "protocol", "threshold", "images"]
+# Which images were scored; older results do not say.
+SCORED = {"split": "test", "without_box": 0, "note": ""}
+SEED_COLUMNS += SCORED
+COUNTS = ["seed", "images", "without_box"]
 
 # What is read of a scores.json.
 HEADING = ("model", "backbone", "seed", "source", "threshold", "images")
 _TEXT, _NUMBER = {"type": "string"}, {"type": ["number", "null"]}
+_COUNT = {"type": "integer"}
 _SCORES = jsonschema.Draft202012Validator(
     {
         "items": {
@@ -32,7 +37,8 @@ _SCORES = jsonschema.Draft202012Validator(
                 **dict.fromkeys(("lam", "gamma"), _NUMBER),
                 "source": {"const": "measured"},
                 "seed": {"type": ["integer", "null"]},
-                "images": {"type": "integer"},
+                **dict.fromkeys(("images", "without_box"), _COUNT),
+                **dict.fromkeys(("split", "note"), _TEXT),
                 "protocols": {
                     "type": "object",
                     "propertyNames": {"enum": list(PROTOCOLS)},
@@ -90,17 +96,18 @@ def by_seed(scores: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
     Returns:
         `model`, `lam`, `gamma`, `backbone`, `seed`, the figures, `source`, `protocol`,
-        `threshold`, `images`, and `HITS`, the figures' outcomes by image as text of 0 and 1.
+        `threshold`, `images`, `SCORED`, and `HITS`, the figures' outcomes by image as text of 0
+        and 1.
     """
     rows = [
-        {name: result.get(name) for name in SEED_COLUMNS}
+        {name: result.get(name, SCORED.get(name)) for name in SEED_COLUMNS}
         | {name: figures.get(name) for name in (*FIGURES, *HITS)}
         | {"protocol": protocol}
         for result in scores
         for protocol, figures in (result["protocols"] or {"none": {}}).items()
     ]
     table = pd.DataFrame(rows, columns=[*SEED_COLUMNS, *HITS])
-    return table.astype(dict.fromkeys(FIGURES, float) | {"seed": "Int64", "images": "Int64"})
+    return table.astype(dict.fromkeys(FIGURES, float) | dict.fromkeys(COUNTS, "Int64"))
 
 
 def in_order(table: pd.DataFrame, rows: Sequence[int]) -> pd.DataFrame:

@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 
 from isic.errors import InputError
-from isic.evaluation.tables.results import FIGURES, by_seed, in_order
+from isic.evaluation.tables.results import FIGURES, SCORED, by_seed, in_order
 from isic.evaluation.trivial import TRIVIAL
 from isic.settings.runs import ISIC
 
 COLUMNS = ["model", "backbone", *FIGURES, "source", "protocol", "threshold", "images", "seeds"]
+COLUMNS += SCORED
+INTEGERS = dict.fromkeys(("images", "seeds", "without_box"), "Int64")
 FIRST = (*TRIVIAL, "CAM", "BASE")
 
 
@@ -34,9 +36,7 @@ def table1(scores: Sequence[dict[str, Any]], published: str | None = None) -> pd
     if published not in (None, "none"):
         parts.insert(0, published_rows(published))
     parts = [part for part in parts if len(part)] or parts[:1]
-    table = pd.concat(
-        [part.astype({"images": "Int64", "seeds": "Int64"}) for part in parts], ignore_index=True
-    )
+    table = pd.concat([part.astype(INTEGERS) for part in parts], ignore_index=True)
     table[FIGURES] = table[FIGURES].round(2)
     return table
 
