@@ -10,6 +10,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image
 from predicted import make
 
+from isic.data.image import digest
 from isic.evaluation.figures import fonts
 from isic.evaluation.figures.drawing import class_texts, text_width
 from isic.evaluation.figures.similarity import similarity
@@ -107,8 +108,9 @@ def test_predict_says_once_which_classes_have_a_number(
 ) -> None:
     machine()
     make(tmp_path)
-    rows = [f"{name},train,{label},9,9,0\n" for name, label in zip(
-        ("a.jpg", "b c.png", "d.jpg"), ("三毛猫", "柴犬", "cat"), strict=True)]  # fmt: skip
+    labels = {"a.jpg": "三毛猫", "b c.png": "柴犬", "d.jpg": "cat"}
+    digests = {name: digest((tmp_path / "photos" / name).read_bytes()) for name in labels}
+    rows = [f"{name},train,{label},9,9,{digests[name]}\n" for name, label in labels.items()]
     table = tmp_path / "index.csv"
     table.write_text("image_id,split,class,width,height,digest\n" + "".join(rows), "utf-8")
     words = ("--index", table, "--output", tmp_path / "out")
