@@ -43,6 +43,7 @@ onstart:
 localrules:
     fetch,
     weights,
+    timm_weights,
 
 
 # The quickest look at what ISIC does: Table 1 and a picture of the generated set.

@@ -73,6 +73,11 @@ rule weights:
         "isic fetch {wildcards.weights:q} {output.weights:q} 2>&1 | tee {log:q}"
 
 
+use rule weights as timm_weights with:
+    output:
+        weights=Files.timm_weights,
+
+
 # A checkpoint, and taken as `ancient`: what follows goes by the index's content alone (`index_digest`), so that an index
 # that is made again with the same bytes makes nothing else again.
 checkpoint index:

@@ -20,7 +20,7 @@ Layout = Annotated[Literal["folder", "cub", "imagenet", "pets"], Setting("the da
 Output = Annotated[Path, File("File to write.", writes=True)]
 Curves = Annotated[Path, File("CSV to write: losses by epoch.", writes=True)]
 WeightsFile = Annotated[
-    Path | None, File("torchvision state dict of the backbone; none: random weights.")
+    Path | None, File("State dict of the backbone, torchvision's or timm's; none: random weights.")
 ]
 Shard = Annotated[int, Setting("which shard", least=0)]
 Shards = Annotated[int, Setting("shards in all", least=1)]

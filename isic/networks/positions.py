@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isic.errors import InputError
 from isic.networks.backbones import STRIDES, Backbone
 
 IMAGES, SIDE = 64, 161  # enough for half a pixel, whatever the images (docs/results/alignment.md)
@@ -32,7 +33,21 @@ def offsets(backbone: Backbone, side: int, images: Tensor | None) -> list[float]
     Returns:
         None where all are 0 and the side is 32·k + 1: each scale then reaches from the first pixel
         to the last, and corner on corner is its exact place.
+
+    Raises:
+        InputError: images of this side do not pass, or where its positions lie cannot be said.
     """
+    was_training = backbone.training
+    try:
+        with torch.inference_mode():
+            backbone.eval()(torch.zeros(1, 3, side, side))
+    except (RuntimeError, AssertionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InputError(
+            f"backbone: {backbone.name} takes no images of {side} pixels ({reason}). "
+            "Set images.crop to a multiple of 32, or take another backbone."
+        ) from error
+    backbone.train(was_training)
     found = padding_offsets(backbone)
     if images is not None:
         found = [a + b for a, b in zip(found, learnt_shifts(backbone, images), strict=True)]
@@ -41,18 +56,26 @@ def offsets(backbone: Backbone, side: int, images: Tensor | None) -> list[float]
 
 
 def padding_offsets(backbone: Backbone) -> list[float]:
-    """The centre of the pixels that position 0 of f3, f4, f5 sees, by kernels and padding alone."""
+    """The centre of the pixels that position 0 of f3, f4, f5 sees, by kernels and padding alone.
+
+    Where branches that meet lie apart, as a mean of 2 × 2 pixels and a convolution of 3 × 3 do,
+    it is the middle of them.
+
+    Raises:
+        InputError: it cannot be said.
+    """
     side = 256
-    at = {1: 0.0}  # stride → offset, of branches as well, which meet again in the same place
+    at: dict[int, list[float]] = {1: [0.0]}  # stride → offset of each branch
 
     def note(module: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         before, after = (round(side / x.shape[-1]) for x in (inputs[0], output))
-        if before < after <= STRIDES[-1]:
+        if before < after <= STRIDES[-1] and before in at:
             kernel, padding = (
                 value if isinstance(value, int) else value[-1]
                 for value in (module.kernel_size, module.padding)
             )
-            at[after] = at[before] + before * ((kernel - 1) / 2 - padding)
+            offset = float(np.mean(at[before])) + before * ((kernel - 1) / 2 - padding)
+            at.setdefault(after, []).append(offset)
 
     kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
     hooks = [m.register_forward_hook(note) for m in backbone.modules() if isinstance(m, kinds)]
@@ -62,7 +85,12 @@ def padding_offsets(backbone: Backbone) -> list[float]:
     backbone.train(was_training)
     for hook in hooks:
         hook.remove()
-    return [at[stride] for stride in STRIDES]
+    if not set(STRIDES) <= set(at):
+        raise InputError(
+            f"backbone: where the positions of {backbone.name} lie cannot be said: it goes from "
+            "stride to stride by other layers than convolutions and pooling. Take another backbone."
+        )
+    return [float(np.mean(at[stride])) for stride in STRIDES]
 
 
 def learnt_shifts(backbone: Backbone, images: Tensor) -> list[float]:

@@ -19,6 +19,8 @@ from isic.data.index import classes, evaluated
 from isic.data.sources.listing import SPLITS, visible
 from isic.errors import InputError
 from isic.settings.check import NAME, NAME_FORM
+from isic.settings.kinds import TIMM
+from isic.settings.networks import timm_names
 from isic.storage.layouts import Files
 
 LISTED = 10  # of a kind, by name
@@ -216,13 +218,20 @@ def _within(content: Any, *names: str) -> Any:
 
 
 def pretrained(backbone: str) -> str:
-    """torchvision's name of a network's first ImageNet weights, those of the paper's time.
+    """The name of a network's first weights, in torchvision those of the paper's time.
 
     Raises:
         InputError: there is no such network, or none of its weights are published.
     """
     from torchvision import models
 
+    if backbone.startswith(TIMM):
+        tags = timm_names(backbone.removeprefix(TIMM))[1]
+        if not tags:
+            raise InputError(f"backbone: timm has no network {backbone} with weights.")
+        from timm.models import get_pretrained_cfg
+
+        return f"{backbone}.{get_pretrained_cfg(backbone.removeprefix(TIMM)).tag}"
     try:
         return str(next(iter(models.get_model_weights(backbone))))
     except (ValueError, StopIteration) as error:
@@ -254,8 +263,12 @@ def settings_file(found: Survey, name: str, gpu: bool, backbone: str, weights: s
     text = {"root": str(found.root), "backbone": backbone, "weights": weights}
     quoted = {key: _scalar(value) for key, value in text.items()}
     network = [
-        ("backbone", quoted["backbone"], "any torchvision network; resnet50 is the paper's"),
-        ("weights", quoted["weights"], "downloaded by this name, or a torchvision file of yours"),
+        (
+            "backbone",
+            quoted["backbone"],
+            "any of torchvision, or timm/NAME; resnet50 is the paper's",
+        ),
+        ("weights", quoted["weights"], "downloaded by this name, or a file of yours"),
         ("epochs", passes, f"passes over the {train} training images"),
     ]
     sections: dict[str, list[tuple[str, object, str]]] = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -20,7 +19,7 @@ import jsonschema
 from isic.errors import InputError
 from isic.settings.archives import ARCHIVES
 from isic.settings.declare import schema_of, settings_of
-from isic.settings.kinds import WEIGHTS
+from isic.settings.networks import network_conflicts
 from isic.settings.reading import as_declared
 from isic.settings.sections import Birds, Directions, Network, Run, Settings, Training
 
@@ -155,28 +154,6 @@ def portable(settings: Any) -> Any:
     return f"…/{Path(settings).name}" if absolute else settings
 
 
-@cache
-def torchvision_names() -> tuple[frozenset[str], frozenset[str]]:
-    """Networks and weights that the installed torchvision has, read from its source text.
-
-    Importing it would cost seconds at every start. Both sets are empty where it is not installed
-    (the jobs may run elsewhere); the names are then not checked.
-    """
-    spec = importlib.util.find_spec("torchvision")
-    networks: set[str] = set()
-    weights: set[str] = set()
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for path in Path(folder, "models").glob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            networks.update(re.findall(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)", text, re.M))
-            for name, body in re.findall(
-                r"^class (\w+_Weights)\(WeightsEnum\):\n((?:[ \n].*\n?)*)", text, re.M
-            ):
-                members = re.findall(r"^    (\w+) = Weights\(", body, re.M)
-                weights.update(f"{name}.{member}" for member in members)
-    return frozenset(networks), frozenset(weights)
-
-
 def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
     """A line for each setting that one schema error is about."""
     path = ".".join(map(str, error.absolute_path))
@@ -254,18 +231,3 @@ def _conflicts(settings: Settings, stated: Mapping[str, Any]) -> Iterator[str]:
         if network[0] is not None and network not in seen:
             yield from (f"{name}.{line}" for line in network_conflicts(*network))
         seen.add(network)
-
-
-def network_conflicts(backbone: str, weights: str) -> Iterator[str]:
-    """Backbone or weights that torchvision does not have, and weights of another backbone."""
-    networks, known_weights = torchvision_names()
-    if networks and backbone not in networks:
-        close = difflib.get_close_matches(backbone, sorted(networks), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        yield f"backbone: torchvision has no network {backbone}{hint}"
-    elif match := WEIGHTS.fullmatch(weights):
-        if match[1].lower().replace("_", "") != backbone.replace("_", ""):
-            yield f"weights: {weights} is not of the backbone {backbone}"
-        elif known_weights and weights not in known_weights:
-            own = sorted(name for name in known_weights if name.startswith(f"{match[1]}_Weights."))
-            yield f"weights: torchvision has no {weights}; for {backbone} it has {', '.join(own)}"

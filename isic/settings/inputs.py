@@ -13,7 +13,7 @@ from pathlib import Path
 from isic.errors import InputError
 from isic.settings import runs
 from isic.settings.jobs import topk_view
-from isic.settings.kinds import named_weights
+from isic.settings.kinds import TIMM, named_weights
 from isic.settings.sections import Settings
 from isic.storage.layouts import Files
 
@@ -116,12 +116,12 @@ def weights(chosen: str, setting: str) -> list[str]:
     if chosen == "none":
         return []
     if named_weights(chosen):
-        return [Files.weights.format(weights=chosen)]
+        pattern = Files.timm_weights if chosen.startswith(TIMM) else Files.weights
+        return [pattern.format(weights=chosen)]
     if not Path(chosen).is_file():
         raise InputError(
-            f"{setting}: no file {chosen}{unexpanded(chosen)}. Put a torchvision state dict there, "
-            "give one of torchvision's names (ResNet50_Weights.IMAGENET1K_V1), which is "
-            "downloaded, or none."
+            f"{setting}: no file {chosen}{unexpanded(chosen)}. Put a state dict there, give a name "
+            "(ResNet50_Weights.IMAGENET1K_V1, timm/resnet50.a1_in1k), which is downloaded, or none."
         )
     return [chosen]
 

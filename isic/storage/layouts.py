@@ -58,6 +58,7 @@ class Files:
 
     archive = "data/{archive}"
     weights = "results/weights/{weights}.pth"
+    timm_weights = "results/weights/{weights}.safetensors"
     source = "results/{dataset}/source"
     index = "results/{dataset}/index.csv"
     origin = "results/{dataset}/origin.json"

@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from isic.data.sources.download import fetch, unpack, weights
+from isic.data.sources.download import fetch, unpack
+from isic.data.sources.weights import weights
 from isic.errors import InputError
 
 DATA = np.random.default_rng(0).bytes(300_000)

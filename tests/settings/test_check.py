@@ -15,10 +15,11 @@ import yaml
 from isic.commands.options import parameters
 from isic.errors import InputError
 from isic.settings import jobs
-from isic.settings.check import SECTIONS, check, merge, portable, schema, torchvision_names
+from isic.settings.check import SECTIONS, check, merge, portable, schema
 from isic.settings.declare import Setting
 from isic.settings.jobs import options
 from isic.settings.kinds import named_weights
+from isic.settings.networks import network_conflicts, timm_names, torchvision_names
 from isic.settings.page import page
 from isic.settings.sections import Classifier, Masks, Training
 

@@ -13,7 +13,11 @@ from isic.settings.kinds import named_weights
 
 def fetch(
     source: Annotated[
-        str, Setting("Address of the file, or torchvision's name of weights, NAME_Weights.VERSION.")
+        str,
+        Setting(
+            "Address of the file, or the name of weights: torchvision's, NAME_Weights.VERSION, or "
+            "timm's, timm/NAME.TAG."
+        ),
     ],
     output: Annotated[Path, File("File to write.", writes=True)],
     checksum: Annotated[
@@ -21,10 +25,10 @@ def fetch(
     ] = None,
 ) -> None:
     """Download a file, or ImageNet weights, and check it; a file that is there is only checked."""
-    from isic.data.sources import download
+    from isic.data.sources import download, weights
 
     if named_weights(source):
-        download.weights(source, output)
+        weights.weights(source, output)
     elif checksum is None:
         raise InputError(f"{source}: give its --checksum, sha256:HEX or md5:HEX.")
     else:

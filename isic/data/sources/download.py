@@ -1,8 +1,7 @@
-"""Archives and weights from the network: checked, resumed, and never half there."""
+"""Archives from the network: checked, resumed, and never half there."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import http.client
 import lzma
@@ -259,41 +258,3 @@ def _unzip(archive: Path, folder: Path) -> None:
         for member in tqdm(file.infolist(), desc=archive.name, unit=" files", mininterval=1.0):
             _check_member(archive, member.filename)
             file.extract(member, folder)
-
-
-def weights(
-    name: str, output: str | os.PathLike[str], *, sleep: Callable[[float], object] = time.sleep
-) -> None:
-    """Download the state dict of torchvision's weights `name`, checked by the digits in its name.
-
-    Args:
-        name: as torchvision writes it, e.g. `ResNet50_Weights.IMAGENET1K_V1`.
-        output: path of the file.
-        sleep: see `fetch`.
-
-    Raises:
-        InputError: no such weights (near names are listed); or as `fetch`.
-    """
-    url = weights_url(name)
-    digits = re.search(r"[-_]([0-9a-f]{8,63})\.pth$", url)
-    if not digits:
-        raise InputError(f"weights: {name} are published without a checksum. Give a file instead.")
-    fetch(url, output, f"sha256-prefix:{digits[1]}", sleep=sleep)
-
-
-def weights_url(name: str) -> str:
-    """Address of torchvision's weights `name`; InputError with near names if there are none."""
-    from torchvision import models
-
-    try:
-        return models.get_weight(name).url
-    except (ValueError, KeyError):
-        known = {
-            f"{type(weight).__name__}.{weight.name}"
-            for model in models.list_models()
-            for weight in models.get_model_weights(model)
-        }
-    names = {other.lower(): other for other in sorted(known)}
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
-    hint = ", ".join(names[other] for other in near) or "ResNet50_Weights.IMAGENET1K_V1"
-    raise InputError(f"weights: torchvision has no {name!r}. Set one of its names, such as {hint}.")
