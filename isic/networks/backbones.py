@@ -20,8 +20,8 @@ from torchvision import models
 
 from isic.data.batches import MEAN, STD
 from isic.errors import InputError
-from isic.storage.faults import reading
 from isic.settings.kinds import TIMM
+from isic.storage.faults import reading
 
 STRIDES = (8, 16, 32)
 HEAD = ("avgpool", "fc", "classifier", "heads", "dropout", "flatten")
@@ -72,7 +72,7 @@ def cut(network: nn.Module) -> tuple[list[nn.Sequential], list[int]]:
     return [nn.Sequential(*stages[s]) for s in STRIDES], [channels[s] for s in STRIDES]
 
 
-def uncut(name: str) -> nn.Module:
+def uncut(name: str) -> Any:
     """The whole network of a name, with random weights; of timm, padded to both sides alike.
 
     TensorFlow's padding (`tf_…`) depends on the side; at 32·k + 1 it is the same on both sides.
@@ -84,7 +84,7 @@ def uncut(name: str) -> nn.Module:
         import timm
 
         if timm.is_model(name.removeprefix(TIMM)):
-            padding = {"pad_type": ""} if name.startswith(f"{TIMM}tf_") else {}
+            padding: dict[str, Any] = {"pad_type": ""} if name.startswith(f"{TIMM}tf_") else {}
             return timm.create_model(name.removeprefix(TIMM), **padding)
     elif name in models.list_models(module=models):
         return models.get_model(name, weights=None)
@@ -94,7 +94,7 @@ def uncut(name: str) -> nn.Module:
     )
 
 
-def taps(network: nn.Module) -> tuple[list[int], list[int]]:
+def taps(network: Any) -> tuple[list[int], list[int]]:
     """Which of a timm network's intermediate maps are f3 and f4, and channels of f3, f4, f5.
 
     f5 is what the network's own head takes. Parameters that play no part in the three are removed.
@@ -102,7 +102,7 @@ def taps(network: nn.Module) -> tuple[list[int], list[int]]:
     Raises:
         ValueError: it does not give maps at the strides 8, 16 and 32.
     """
-    strides = [stage["reduction"] for stage in network.feature_info]  # type: ignore[union-attr]
+    strides = [stage["reduction"] for stage in network.feature_info]
     if not set(STRIDES) <= set(strides):
         raise ValueError(f"it has no features at strides {STRIDES}")
     if any(type(module).__name__.endswith("Same") for module in network.modules()):
@@ -150,6 +150,11 @@ class Backbone(nn.Module):
         InputError: no such network, one without the three strides, or weights that do not fit.
     """
 
+    scale: Tensor
+    shift: Tensor
+
+    @torch.inference_mode(False)  # `taps` needs gradients, wherever a network is built
+    @torch.enable_grad()
     def __init__(self, name: str, weights: str | Path | None = None) -> None:
         super().__init__()
         self.name = name
@@ -158,7 +163,7 @@ class Backbone(nn.Module):
             load_weights(network, weights)
         try:
             if name.startswith(TIMM):
-                self.body = network
+                self.body: Any = network
                 self.indices, self.channels = taps(network)
                 mean, std = own_statistics(name, weights)
                 self.register_buffer("scale", torch.tensor(STD)[:, None, None] / std)

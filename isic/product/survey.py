@@ -229,9 +229,9 @@ def pretrained(backbone: str) -> str:
         tags = timm_names(backbone.removeprefix(TIMM))[1]
         if not tags:
             raise InputError(f"backbone: timm has no network {backbone} with weights.")
-        from timm.models import get_pretrained_cfg
+        from timm.models import get_pretrained_cfg_value
 
-        return f"{backbone}.{get_pretrained_cfg(backbone.removeprefix(TIMM)).tag}"
+        return f"{backbone}.{get_pretrained_cfg_value(backbone.removeprefix(TIMM), 'tag')}"
     try:
         return str(next(iter(models.get_model_weights(backbone))))
     except (ValueError, StopIteration) as error:

