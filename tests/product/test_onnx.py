@@ -17,10 +17,10 @@ from isic.networks.fusion import FusionNetwork
 from isic.product.onnx import Sigmoid, difference, export_onnx
 
 
-def built(seed: int) -> FusionNetwork:
+def built(seed: int, backbone: str = "resnet18") -> FusionNetwork:
     """Not the shared one, whose sigmoid is so steep that it shows float32's last digits."""
     torch.manual_seed(seed)
-    network = calibrated(FusionNetwork("resnet18", None, channels=8, outputs=1))
+    network = calibrated(FusionNetwork(backbone, None, channels=8, outputs=1))
     with torch.no_grad():
         network.head.weight.mul_(0.2)  # of 8 channels, a head starts four times as large as of 128
     return network
@@ -29,9 +29,9 @@ def built(seed: int) -> FusionNetwork:
 pytestmark = pytest.mark.slow  # torch's exporter is
 
 
-@pytest.fixture(scope="module")
-def segmenter() -> Model:
-    return Model(built(0), None, SETTINGS, [], {})
+@pytest.fixture(scope="module", params=["resnet18", "timm/tf_efficientnet_lite0"])
+def segmenter(request: pytest.FixtureRequest) -> Model:
+    return Model(built(0, request.param), None, SETTINGS, [], {})
 
 
 @pytest.fixture(scope="module")
