@@ -26,7 +26,7 @@ def commands(workflow: Workflow) -> list[list[str]]:
     """One command of each kind that leads to the targets, as Snakemake prints it."""
     done = workflow.run("--dry-run", "--forceall", *TARGETS)
     printed = re.findall(
-        r"^rule (\w+):\n(?: .*\n)*^Shell command: (isic .*?) 2>&1", done.stdout, re.M
+        r"^(?:rule|checkpoint) (\w+):\n(?: .*\n)*^Shell command: (isic .*?) 2>&1", done.stdout, re.M
     )
     kinds: dict[tuple[str, ...], list[str]] = {}
     for rule, line in printed:
