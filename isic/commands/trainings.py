@@ -28,15 +28,16 @@ from isic.training.process_group import process_group
 
 
 def weights_offsets(
-    network: Network, images: np.ndarray | Encoded, side: int, pretrained: bool
+    network: Network, images: np.ndarray | Encoded, side: int, measured: bool
 ) -> list[float] | None:
     """Where a network's scales lie at this side, see `isic.networks.positions.offsets`.
 
     Args:
         images: (n, R, R, 3) uint8, the training images; 64 of them are looked at.
+        measured: whether to measure on them what the weights have learnt.
     """
     sample = None
-    if pretrained:
+    if measured:
         rows = np.unique(np.linspace(0, len(images) - 1, IMAGES).astype(int))
         sample = whole(normalised(torch.from_numpy(images[rows])), SIDE)
     found = offsets(network.backbone, side, sample)

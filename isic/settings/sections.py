@@ -154,6 +154,13 @@ class Training:
     momentum: Annotated[float, Setting("of SGD, Nesterov's (SPOL)", least=0, below=1)] = 0.9
     weight_decay: Annotated[float, Setting("of SGD (SPOL)", least=0, most=1)] = 0.0001
     precision: Precision = "bf16"
+    learnt_shift: Annotated[
+        bool,
+        Setting(
+            "measure how far beside their centres pretrained weights look, and lay maps there; "
+            "thresholds were chosen without it (docs/results/alignment.md)"
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

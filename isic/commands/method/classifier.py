@@ -60,7 +60,8 @@ def classifier(
         "dropout": settings.dropout,
     }
     network = FusionNetwork(weights=weights, **shape)
-    network.offsets = weights_offsets(network, pixels, run.crop, weights is not None)
+    measured = settings.learnt_shift and weights is not None
+    network.offsets = weights_offsets(network, pixels, run.crop, measured)
     near = matrix if by_similarity else None
     train_and_save(
         "classifier",

@@ -43,7 +43,8 @@ def recognizer(
         save_network(output, network, header, command_provenance())
         return
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
-    network.offsets = weights_offsets(network, pixels, run.crop, weights is not None)
+    measured = settings.learnt_shift and weights is not None
+    network.offsets = weights_offsets(network, pixels, run.crop, measured)
     train_and_save(
         "recognizer",
         network,

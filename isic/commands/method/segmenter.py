@@ -51,7 +51,8 @@ def segmenter(
         "outputs": 1,
     }
     network = FusionNetwork(weights=weights, **shape)
-    network.offsets = weights_offsets(network, pixels, run.crop, weights is not None)
+    measured = settings.learnt_shift and weights is not None
+    network.offsets = weights_offsets(network, pixels, run.crop, measured)
     train_and_save(
         "segmenter",
         network,
