@@ -18,7 +18,7 @@ def test_a_run_ends_with_the_table_and_the_picture(workflow: Workflow):
     birds = workflow.folder / "results" / "birds"
     table = pd.read_csv(birds / "table1.csv")
     columns = "model,backbone,top1_loc,top5_loc,gt_known,source,protocol,threshold,images,seeds"
-    assert ",".join(table.columns) == columns
+    assert ",".join(table.columns) == f"{columns},split,without_box,note"
     assert set(table["source"]) == {"measured"}
     assert set(table["protocol"]) == {"crop", "resize", "original"}
     assert {"CAM", "BASE", "ISIC (this run)"} < set(table["model"])
