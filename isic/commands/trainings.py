@@ -18,6 +18,7 @@ from isic.localization.views import whole
 from isic.networks.files import Network, save_network
 from isic.networks.positions import IMAGES, SIDE, offsets
 from isic.process import rank
+from isic.settings.sections import Training
 from isic.storage.files import is_stream
 from isic.storage.tables import write_csv
 from isic.training.checkpoint import Checkpoint
@@ -27,22 +28,27 @@ from isic.training.loop import Job
 from isic.training.process_group import process_group
 
 
-def weights_offsets(
-    network: Network, images: np.ndarray | Encoded, side: int, measured: bool
+def scale_offsets(
+    network: Network,
+    images: np.ndarray | Encoded,
+    side: int,
+    settings: Training,
+    weights: Path | None,
 ) -> list[float] | None:
     """Where a network's scales lie at this side, see `isic.networks.positions.offsets`.
 
     Args:
-        images: (n, R, R, 3) uint8, the training images; 64 of them are looked at.
-        measured: whether to measure on them what the weights have learnt.
+        images: (n, R, R, 3) uint8, the training images. Where the settings ask for it, what
+            pretrained weights have learnt is measured on 64 of them.
     """
     sample = None
-    if measured:
+    if settings.learnt_shift and weights is not None:
         rows = np.unique(np.linspace(0, len(images) - 1, IMAGES).astype(int))
         sample = whole(normalised(torch.from_numpy(images[rows])), SIDE)
     found = offsets(network.backbone, side, sample)
     if found:
-        print(f"f3, f4, f5 lie {', '.join(f'{x:g}' for x in found)} pixels beside their places")
+        places = ", ".join(f"{x:g}" for x in found)
+        print(f"the first positions of f3, f4, f5 look at the pixels {places}")
     return found
 
 

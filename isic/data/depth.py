@@ -27,10 +27,8 @@ def eight_bits(values: np.ndarray) -> tuple[np.ndarray, str]:
     if values.dtype.kind in "iu" and least >= 0 and most < 2**16:
         bits = next(bits for bits in BITS if most < 2**bits)
         top = 2**bits - 1
-        scaled = (values.astype(np.uint32) * 255 + top // 2) // top
-        return scaled.astype(
-            np.uint8
-        ), f"{bits} bits in 16, scaled from 0 to {top}" if bits < 16 else ""
+        scaled = ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+        return scaled, f"{bits} bits in 16, scaled from 0 to {top}" if bits < 16 else ""
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         raise ValueError("pixels that are not finite")

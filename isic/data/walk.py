@@ -125,14 +125,14 @@ def remarks(found: Walk) -> list[str]:
     lines = []
     if found.closed:
         named = [f"{path} ({reason})" for path, reason in found.closed.items()]
-        lines.append(f"{_count(named, 'folder')} cannot be opened, and left out: {some(named)}. "
+        lines.append(f"{_count(named, 'folder')} cannot be opened, and left out: {few(named)}. "
                      "Make them readable.")  # fmt: skip
     if found.passed:
         lines.append(f"{_count(found.passed, 'folder')} with images left out, as hidden, made by "
-                     f"the system or by `isic predict`: {some(found.passed)}")  # fmt: skip
+                     f"the system or by `isic predict`: {few(found.passed)}")  # fmt: skip
     if found.loops:
         lines.append(f"{_count(found.loops, 'link')} not followed, leading back to a folder "
-                     f"above: {some(found.loops)}")  # fmt: skip
+                     f"above: {few(found.loops)}")  # fmt: skip
     unread = [path for path in found.files if is_unread(path)]
     if unread:
         lines.append(f"{_count(unread, 'file')} of kinds that are not read left out: "
@@ -155,7 +155,7 @@ def kinds(paths: Iterable[str]) -> str:
     return ", ".join([*named, *[f"{rest} others"] * bool(rest)])
 
 
-def some(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
     """The first names."""
     more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(map(printable, names[:LISTED])) + more

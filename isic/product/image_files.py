@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from isic.data.walk import Walk, is_image, is_made, is_unread, remarks, some, walk
+from isic.data.walk import Walk, few, is_image, is_made, is_unread, remarks, walk
 from isic.errors import is_utf8, printable
 
 NO_UTF8 = "the name is not UTF-8. Rename it; `convmv` does it for whole folders"
@@ -40,7 +40,7 @@ def find_images(arguments: Sequence[str]) -> Named:
     made = [argument for argument in arguments if is_made(argument)]
     if made and len(made) < len(arguments):
         arguments = [argument for argument in arguments if argument not in made]
-        left_out = [f"{len(made)} files and folders of the system left out: {some(made)}"]
+        left_out = [f"{len(made)} files and folders of the system left out: {few(made)}"]
     else:
         left_out = []
     found: dict[str, Path] = {}

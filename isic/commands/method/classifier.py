@@ -26,7 +26,7 @@ def classifier(
     """Train the classifier with L_CE + λ·L_ICFS (Section 3.4)."""
     import torch
 
-    from isic.commands.trainings import train_and_save, weights_offsets
+    from isic.commands.trainings import scale_offsets, train_and_save
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
     from isic.method.classifier import train_classifier
@@ -60,8 +60,7 @@ def classifier(
         "dropout": settings.dropout,
     }
     network = FusionNetwork(weights=weights, **shape)
-    measured = settings.learnt_shift and weights is not None
-    network.offsets = weights_offsets(network, pixels, run.crop, measured)
+    network.offsets = scale_offsets(network, pixels, run.crop, settings, weights)
     near = matrix if by_similarity else None
     train_and_save(
         "classifier",

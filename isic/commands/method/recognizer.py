@@ -21,7 +21,7 @@ def recognizer(
     import torch
 
     from isic.commands.running import command_provenance
-    from isic.commands.trainings import train_and_save, weights_offsets
+    from isic.commands.trainings import scale_offsets, train_and_save
     from isic.data.index import class_ids, classes, read_index, trained
     from isic.data.pack import load_images
     from isic.method.recognizer import train_recognizer
@@ -43,8 +43,7 @@ def recognizer(
         save_network(output, network, header, command_provenance())
         return
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
-    measured = settings.learnt_shift and weights is not None
-    network.offsets = weights_offsets(network, pixels, run.crop, measured)
+    network.offsets = scale_offsets(network, pixels, run.crop, settings, weights)
     train_and_save(
         "recognizer",
         network,

@@ -26,7 +26,7 @@ def segmenter(
     import numpy as np
     import torch
 
-    from isic.commands.trainings import train_and_save, weights_offsets
+    from isic.commands.trainings import scale_offsets, train_and_save
     from isic.data.index import read_index, trained
     from isic.data.pack import load_images
     from isic.method.masks import nonempty, read_masks
@@ -51,8 +51,7 @@ def segmenter(
         "outputs": 1,
     }
     network = FusionNetwork(weights=weights, **shape)
-    measured = settings.learnt_shift and weights is not None
-    network.offsets = weights_offsets(network, pixels, run.crop, measured)
+    network.offsets = scale_offsets(network, pixels, run.crop, settings, weights)
     train_and_save(
         "segmenter",
         network,

@@ -11,7 +11,7 @@ import pandas as pd
 from isic.data.index import check_classes, check_unreadable, classes, measure_images
 from isic.data.sources.boxes_table import boxes_truth, read_boxes
 from isic.data.sources.listing import FOLDER_BOXES, SPLITS
-from isic.data.walk import Walk, is_image, remarks, some, walk
+from isic.data.walk import Walk, few, is_image, remarks, walk
 from isic.errors import InputError, is_utf8
 
 LAYOUT = "CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg, and optionally boxes.csv"
@@ -44,16 +44,21 @@ def index_folder(
     root = Path(root)
     check_unreadable(unreadable)
     listing = list_folder(root, unreadable)
-    rows = read_boxes(root, set(listing["image_id"]), flat=not has_splits(root))
-    index, skipped = measure_images(root, listing, unreadable, workers)
-    check_classes(root, index, classes(listing))
+    flat = "test" not in split_folders(root, walk(root))
+    rows = read_boxes(root, set(listing["image_id"]), flat)
+    index, skipped = _measured(root, listing, unreadable, workers)
     return index, boxes_truth(root, rows, index), skipped
 
 
 def folder_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFrame, list[str]]:
     """Index and skipped images, see `index_folder`; boxes are not looked at."""
     check_unreadable(unreadable)
-    listing = list_folder(root, unreadable)
+    return _measured(root, list_folder(root, unreadable), unreadable, workers)
+
+
+def _measured(
+    root: Path, listing: pd.DataFrame, unreadable: str, workers: int
+) -> tuple[pd.DataFrame, list[str]]:
     index, skipped = measure_images(root, listing, unreadable, workers)
     check_classes(root, index, classes(listing))
     return index, skipped
@@ -62,9 +67,9 @@ def folder_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFram
 def folder_truth(root: Path, index: pd.DataFrame, workers: int = 1) -> pd.DataFrame:
     """The true boxes of the index's images, see `index_folder`; those of skipped images are left
     out."""
-    there = (root / FOLDER_BOXES).exists()
-    files = set(walk(root).files) if there else set()
-    return boxes_truth(root, read_boxes(root, files, there and not has_splits(root)), index)
+    found = walk(root) if (root / FOLDER_BOXES).exists() else Walk()
+    flat = bool(found.files) and "test" not in split_folders(root, found)
+    return boxes_truth(root, read_boxes(root, set(found.files), flat), index)
 
 
 def list_folder(root: Path, unreadable: str = "error") -> pd.DataFrame:
@@ -93,7 +98,7 @@ def list_folder(root: Path, unreadable: str = "error") -> pd.DataFrame:
     if strange := [path for path, *_ in rows if not is_utf8(path)]:
         raise InputError(
             f"{root}: the names of {len(strange)} images or their folders are not UTF-8: "
-            f"{some(strange)}. Rename them; `convmv` does it for whole folders."
+            f"{few(strange)}. Rename them; `convmv` does it for whole folders."
         )
     for line in [*remarks(_of_classes(found, splits)), *_unlike(found, rows)]:
         print(f"warning: {root}: {line}")
@@ -118,15 +123,15 @@ def split_folders(root: Path, found: Walk) -> dict[str, dict[str, list[str]]]:
         others = [name for name in filled if name.lower() not in PARTS]
         if others and not any(test):
             raise InputError(
-                f"{root}: the folder train holds {some(inner)}, and beside it there are images in "
-                f"{some(others)}. If train is a class, rename it (trains, say). If it holds the "
+                f"{root}: the folder train holds {few(inner)}, and beside it there are images in "
+                f"{few(others)}. If train is a class, rename it (trains, say). If it holds the "
                 f"classes, name {root / 'train'} instead, or move the others away."
             )
         return {"train": train, "test": test}
     parts = [name for name in filled if name.lower() in PARTS and _folders_of(flat[name])]
     if parts or not filled:
         names = [name for name in flat if name]
-        what = f"it holds {some(names)}" if names else "it holds no folders"
+        what = f"it holds {few(names)}" if names else "it holds no folders"
         remedy = "If these are parts of a set, name them train and test. " if parts else ""
         loose = f" and {len(flat[''])} images" if flat.get("") else ""
         raise InputError(
@@ -135,7 +140,7 @@ def split_folders(root: Path, found: Walk) -> dict[str, dict[str, list[str]]]:
         )
     if len(filled) == 1 and len(inside := _folders_of(flat[filled[0]])) > 1:
         raise InputError(
-            f"{root}: has one folder with images, {filled[0]}, which holds {some(inside)}. "
+            f"{root}: has one folder with images, {filled[0]}, which holds {few(inside)}. "
             f"If these are the classes, name {root / filled[0]} instead."
         )
     return {"train": flat}
@@ -175,14 +180,9 @@ def _unlike(found: Walk, rows: list[tuple[str, str, str]]) -> list[str]:
     """Which images are of no class, and which lie deeper than in their class folder, in words."""
     taken, lines = {path for path, *_ in rows}, []
     if left := [path for path in found.files if is_image(path) and path not in taken]:
-        lines.append(f"{len(left)} images are in no class folder, and left out: {some(left)}")
+        lines.append(f"{len(left)} images are in no class folder, and left out: {few(left)}")
     if deep := [row for row in rows if PurePosixPath(row[0]).parent.name != row[2]]:
         path, _, name = deep[0]
         lines.append(f"{len(deep)} images lie in folders of their class folder, as {path}, and are "
                      f"of the class {name!r}")  # fmt: skip
     return lines
-
-
-def has_splits(root: Path) -> bool:
-    """Whether a folder `train` holds class folders; it may also be a class, of trains."""
-    return "test" in split_folders(root, walk(root))
