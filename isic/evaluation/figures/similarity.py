@@ -42,7 +42,8 @@ def similarity(matrix: np.ndarray, names: Sequence[str], gamma: float) -> Figure
     """
     count = len(matrix)
     order = _clustered(matrix)
-    ordered, labels = matrix[np.ix_(order, order)], [class_texts(names)[i] for i in order]
+    ordered, texts = matrix[np.ix_(order, order)], class_texts(names)
+    labels = [texts[i] for i in order]
     similar = (ordered > gamma) & ~np.eye(count, dtype=bool)
 
     side = float(np.clip(count * STEP, *MATRIX))
