@@ -80,7 +80,8 @@ def test_from_images_to_table_with_few_feature_maps_on_disk(folder: Path) -> Non
         done.set()
         watcher.join()
     assert finished.returncode == 0, finished.stdout
-    assert most == ON_DISK
+    # NMF may be done with one shard before the network has written the next.
+    assert 1 <= most <= ON_DISK
     assert not [*results.glob(f"{ARM}/features/*")]
     assert len([*results.glob(f"{ARM}/masks/*.h5")]) == FEW["features"]["shards"]
 
