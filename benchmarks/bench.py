@@ -570,7 +570,7 @@ def rates(scratch: Path) -> dict:
         with new_hdf5(directions, {"compress": 1.0}) as made:
             made["label"], made["direction"] = np.arange(classes), found
         with h5py.File(directions) as made:
-            cuts = {"foreground": 1.5, "background": 1.0}
+            cuts = {"foreground": 0.4, "background": 0.3}
             timed("masks", n, lambda: write_masks(masks, file, made, 256, {}, **cuts))
     with h5py.File(masks) as file:
         targets = file["mask"][:]

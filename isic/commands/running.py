@@ -104,12 +104,6 @@ def command_provenance() -> dict[str, str]:
     return dict(ctx.meta["provenance"])
 
 
-def is_given(name: str) -> bool:
-    """Whether the option was given to the command at hand, and has not its default."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source is click.core.ParameterSource.COMMANDLINE
-
-
 def _recorder(files: list[Path]) -> Callable[[Path, Path], AbstractContextManager[None]]:
     """Keeps the record of each file that is moved into place, and its path."""
 

@@ -19,6 +19,7 @@ from isic.networks.fusion import FusionNetwork, PlainNetwork, class_activation_m
 from isic.training.devices import pick_device, place
 from isic.training.inference import infer
 
+BACKGROUND, PEAK = 20, 99  # percentiles of a map
 MapFunction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -39,7 +40,7 @@ def cam(network: FusionNetwork | PlainNetwork, labels: np.ndarray) -> MapFunctio
 def nmf(
     network: FusionNetwork, directions: np.ndarray, compress: float, labels: np.ndarray
 ) -> MapFunction:
-    """M = F·θ2ᵀ with the direction of each image's class; 1 is the mean of the class's maps.
+    """M = F·θ2ᵀ with the direction of each image's class.
 
     Args:
         directions: (C, N) float, ≥ 0.
@@ -72,18 +73,30 @@ def segmenter(network: FusionNetwork) -> MapFunction:
     return maps
 
 
-UNITS: dict[str, Callable[..., np.ndarray]] = {"maximum": np.max, "mean": np.mean}
-
-
-def in_unit(maps: np.ndarray, unit: str) -> np.ndarray:
-    """Each map (n, h, w) divided by its own `maximum` or `mean`; a map of zeros stays one.
-
-    CAM's scale means nothing between images. The maximum is the usual unit; that of a product of
-    three scales is a rare peak, and the mean the steadier one
-    (docs/results/units-and-thresholds.md).
-    """
-    own = UNITS[unit](maps, axis=(1, 2), keepdims=True)
+def of_maximum(maps: np.ndarray) -> np.ndarray:
+    """Each map (n, h, w) divided by its own maximum (Zhou et al., CVPR 2016); zeros stay zeros."""
+    own = maps.max(axis=(1, 2), keepdims=True)
     return np.divide(maps, own, out=np.zeros_like(maps), where=own > 0)
+
+
+def contrast(maps: np.ndarray, compress: float = 1.0) -> np.ndarray:
+    """Maps of fused features between their own background, 0, and their own peak, 1.
+
+    A threshold in this unit ends where the object ends, whether it is small or large
+    (docs/results/units-and-thresholds.md). The fused features are a product of three scales, so
+    the root of the degree 3 · compress is on the scale of one of them.
+
+    Args:
+        maps: (n, h, w) float, ≥ 0, linear in F^compress.
+
+    Returns:
+        (n, h, w) float32, ≥ 0 and little above 1; zeros where a map is the same everywhere.
+    """
+    roots = maps.astype(np.float32) ** np.float32(1 / (3 * compress))
+    low, high = np.percentile(roots, (BACKGROUND, PEAK), axis=(1, 2), keepdims=True)
+    span = (high - low).astype(np.float32)
+    above = np.maximum(roots - low.astype(np.float32), 0)
+    return np.divide(above, span, out=np.zeros_like(roots), where=span > 0)
 
 
 def localisation_maps(

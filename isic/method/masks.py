@@ -13,6 +13,7 @@ import numpy as np
 from isic.data.encoded import Encoded
 from isic.errors import InputError
 from isic.localization.interpolation import upsample
+from isic.localization.maps import contrast
 from isic.method.projection import compressed, project
 from isic.storage.hdf5 import new_hdf5, open_hdf5, strings
 from isic.storage.layouts import MASKS
@@ -27,7 +28,7 @@ def pseudo_mask(map_: np.ndarray, size: int, *, foreground: float, background: f
     out of the segmenter's loss.
 
     Args:
-        map_: (h, w) float, ≥ 0; 1 is the mean of its class's maps (`nmf.class_direction`).
+        map_: (h, w) float, ≥ 0, see `isic.localization.maps.contrast`.
         size: side of the mask in pixels.
         foreground, background: thresholds in the map's unit, background ≤ foreground.
 
@@ -88,7 +89,8 @@ def write_masks(
         )
         for row, label in enumerate(labels.tolist()):
             image = compressed(features["features"][row], compress)
-            mask = pseudo_mask(project(image, vectors[label]), size, **thresholds)
+            map_ = contrast(project(image, vectors[label])[None], compress)[0]
+            mask = pseudo_mask(map_, size, **thresholds)
             store[row] = mask
             shares[row] = (mask == OBJECT).mean()
         file["object_share"] = shares

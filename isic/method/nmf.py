@@ -73,10 +73,6 @@ def class_direction(
 ) -> np.ndarray:
     """The direction of one class from its rows of a shard, read an image at a time.
 
-    A rank-1 factorisation leaves θ2's length open. Here it is the one that gives the class's maps
-    M = F·θ2ᵀ the mean 1, so that one threshold serves images, classes and data sets
-    (docs/results/units-and-thresholds.md).
-
     Args:
         features: (n, h, w, N) float16.
         rows: (T,) int, the class's images.
@@ -84,9 +80,8 @@ def class_direction(
         compress: exponent on the features.
 
     Returns:
-        (N,) float64, ≥ 0; the mean of Θ·θ2ᵀ over all positions is 1. All zero where Θ is.
+        (N,) float64, ≥ 0, of unit length; all zero where Θ is.
     """
-    total = np.zeros(features.shape[-1])
 
     def images() -> Iterator[np.ndarray]:
         for row in rows:
@@ -94,8 +89,7 @@ def class_direction(
             if compress != 1:  # else straight to float64: by way of float32 it takes longer
                 image = compressed(image, compress)
             image = image.astype(np.float64)
-            total[:] += image.sum((0, 1))
-            if not np.isfinite(total).all():
+            if not np.isfinite(image).all():
                 raise InputError(
                     f"{features.file.filename}: feature maps that are not finite. Delete it and "
                     "run the same command again."
@@ -103,10 +97,7 @@ def class_direction(
             yield image
 
     if solver == "gram":
-        direction = direction_from_gram(gram_matrix(images()))
-    elif solver == "sklearn":
-        direction = direction_sklearn(images())
-    else:
-        raise InputError(f"directions.solver is gram or sklearn, not {solver!r}.")
-    mean = total @ direction / (len(rows) * features.shape[1] * features.shape[2])
-    return direction / mean if mean > 0 else direction
+        return direction_from_gram(gram_matrix(images()))
+    if solver == "sklearn":
+        return direction_sklearn(images())
+    raise InputError(f"directions.solver is gram or sklearn, not {solver!r}.")

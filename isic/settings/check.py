@@ -21,7 +21,7 @@ from isic.settings.archives import ARCHIVES
 from isic.settings.declare import schema_of, settings_of
 from isic.settings.networks import network_conflicts
 from isic.settings.reading import as_declared
-from isic.settings.sections import Birds, Directions, Network, Run, Settings, Training
+from isic.settings.sections import Birds, Network, Run, Settings, Training
 
 # JSON Schema takes 32.0 for an integer; a command line does not.
 Validator = jsonschema.validators.extend(
@@ -162,7 +162,8 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
     if error.validator == "additionalProperties":
         known = schema.get("properties", {})
         for name in sorted(map(str, set(instance) - set(known))):
-            yield f"{path}.{name}: unknown setting{_suggest(name, known)}".lstrip(".")
+            shown = name if name.isprintable() else repr(name)  # a line break stays in its line
+            yield f"{path}.{shown}: unknown setting{_suggest(name, known)}".lstrip(".")
     elif error.validator == "required":
         names = set(schema["required"]) - set(instance)
         yield from (f"{path}.{name}: missing".lstrip(".") for name in sorted(names))
@@ -210,14 +211,6 @@ def _conflicts(settings: Settings, stated: Mapping[str, Any]) -> Iterator[str]:
             f"masks.background: {masks.background} is not less than masks.foreground, "
             f"{masks.foreground}"
         )
-    compress = settings.directions.compress
-    if compress != Directions.compress:
-        for section, name in (("masks", "foreground"), ("masks", "background"), ("boxes", "nmf")):
-            if name not in stated.get(section, {}):
-                yield (
-                    f"{section}.{name}: missing; its default is for directions.compress "
-                    f"{Directions.compress}, and yours is {compress:g}"
-                )
     if classifier.weights == "none" and classifier.batches == "similar":
         yield (
             "classifier.batches: similar needs S before any training, and so pretrained weights; "

@@ -23,8 +23,7 @@ ABLATION_ROWS += ("BASE+NMF+SEG", "BASE+ICFS+NMF+SEG")
 IN_TABLE_2 = {ISIC: "BASE+ICFS+NMF+SEG", WITHOUT_ICFS: "BASE+NMF+SEG"}
 UNITS = {
     "cam": "of the maximum",
-    "fused_cam": "times the mean",
-    "nmf": "times the class's mean",
+    "fused": "of the contrast",
     "segmenter": "of the sigmoid",
 }
 
@@ -60,7 +59,7 @@ class Heading:
     """How a run is called in the tables.
 
     Attributes:
-        map: its name in the section `boxes`: a fused map's CAM has a threshold of its own.
+        map: its name in the section `boxes`.
         network: the section of its network, `classifier` or `segmenter`.
     """
 
@@ -77,8 +76,8 @@ def heading(network: str, kind: str) -> Heading:
     if kind == "segmenter":
         return Heading(ISIC if icfs else WITHOUT_ICFS, kind, kind)
     if kind == "nmf":
-        return Heading(f"BASE{icfs}+NMF", kind, "classifier")
-    return Heading(f"BASE{icfs}", "fused_cam", "classifier")
+        return Heading(f"BASE{icfs}+NMF", "fused", "classifier")
+    return Heading(f"BASE{icfs}", "fused", "classifier")
 
 
 def threshold_rule(settings: Settings, network: str, kind: str) -> str:

@@ -224,15 +224,15 @@ class Directions:
 
 @dataclass(frozen=True, kw_only=True)
 class Masks:
-    """Pseudo-masks, in multiples of the mean of the class's maps; chosen for compress 1/3."""
+    """Pseudo-masks, in shares of the map's contrast (docs/results/units-and-thresholds.md)."""
 
-    foreground: Annotated[
-        float, Setting("object above this multiple of the class's mean; ours", above=0)
-    ] = 1.5
+    foreground: Annotated[float, Setting("object above this share; ours", above=0, below=1)] = 0.45
     background: Annotated[
         float,
-        Setting("background below it; what lies between is left out of the loss; ours", above=0),
-    ] = 1.0
+        Setting(
+            "background below it; what lies between is left out of the loss; ours", above=0, below=1
+        ),
+    ] = 0.35
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,13 +281,10 @@ class Boxes:
         float, Setting("share of the map's maximum: a plain network's CAM (Zhou et al., CVPR 2016)",
                        above=0, below=1)
     ] = 0.2  # fmt: skip
-    fused_cam: Annotated[
-        float, Setting("multiple of the map's mean: the fused map's CAM", above=0)
-    ] = 1.0
-    nmf: Annotated[
-        float, Setting("multiple of the mean of the class's maps, as in masks", above=0)
-    ] = 1.4
-    segmenter: Sigmoid = 0.8
+    fused: Annotated[
+        float, Setting("share of the map's contrast: CAM and NMF of fused maps", above=0, below=1)
+    ] = 0.37
+    segmenter: Sigmoid = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)

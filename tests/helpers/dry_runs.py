@@ -114,7 +114,7 @@ DATASETS = {
         },
         "features": {"shards": 2},
         "directions": {"solver": "sklearn", "compress": 0.4},
-        "masks": {"foreground": 1.7, "background": 0.6},
+        "masks": {"foreground": 0.47, "background": 0.26},
         "segmenter": {
             "backbone": "resnet34",
             "weights": "none",
@@ -127,7 +127,7 @@ DATASETS = {
             "batch_size": 7,
             "precision": "float32",
         },
-        "boxes": {"cam": 0.21, "fused_cam": 0.82, "nmf": 1.23, "segmenter": 0.64},
+        "boxes": {"cam": 0.21, "fused": 0.43, "segmenter": 0.64},
         "scores": {"protocols": ["crop", "original"]},
         "tables": {"lam": [0, 0.5, 2.0], "gamma": [0.25, 0.45]},
     },

@@ -63,8 +63,8 @@ def made(folder: Path, counts: Mapping[str, int]) -> Path:
                     for c in numbers
                 ]
             )
-            thresholds = {"foreground": 1.5, "background": 1.0}
-            attributes = {"settings": '{"foreground": 1.5, "background": 1.0}'}
+            thresholds = {"foreground": 0.4, "background": 0.3}
+            attributes = {"settings": '{"foreground": 0.4, "background": 0.3}'}
             masks = results / ARM / "masks" / f"{shard}.h5"
             write_masks(masks, file, found, SIDE, attributes, **thresholds)
     return results / ARM

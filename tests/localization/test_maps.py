@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from isic.data.batches import normalised
-from isic.localization.maps import cam, in_unit, localisation_maps, nmf, segmenter
+from isic.localization.maps import cam, contrast, localisation_maps, nmf, of_maximum, segmenter
 from isic.method.recognizer import best_classes
 from isic.networks.fusion import FusionNetwork, logits
 from isic.training.devices import pick_device
@@ -105,12 +105,32 @@ def test_a_dead_class_has_maps_of_zeros(network: FusionNetwork) -> None:
     assert (found[LABELS[:6] != 1].max((1, 2)) > 0).all()
 
 
-@pytest.mark.parametrize(("unit", "own"), [("maximum", np.max), ("mean", np.mean)])
-def test_maps_in_units_of_their_own(unit: str, own: Callable) -> None:
-    maps = np.random.default_rng(0).random((3, 4, 5), np.float32) * [[[1]], [[50]], [[0]]]
-    found = in_unit(maps.astype(np.float32), unit)
-    np.testing.assert_allclose(own(found, axis=(1, 2)), [1, 1, 0], rtol=1e-5)
+def test_shares_of_the_maximum() -> None:
+    maps = np.random.default_rng(0).random((3, 4, 5), np.float32) * np.float32(
+        [[[1]], [[50]], [[0]]]
+    )
+    found = of_maximum(maps)
+    np.testing.assert_allclose(found.max((1, 2)), [1, 1, 0], rtol=1e-5)
     np.testing.assert_allclose(found[1] / found[1, 0, 0], maps[1] / maps[1, 0, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("compress", [1.0, 1 / 3])
+def test_contrast_is_the_maps_own(compress: float) -> None:
+    """Each map's root, from its 20th percentile, 0, to its 99th, 1."""
+    maps = np.random.default_rng(0).random((4, 10, 10), np.float32) + np.float32(0.5)
+    found = contrast(maps, compress)
+    roots = maps.astype(float) ** (1 / (3 * compress))
+    low, high = (np.percentile(roots, q, axis=(1, 2))[:, None, None] for q in (20, 99))
+    np.testing.assert_allclose(found, np.maximum((roots - low) / (high - low), 0), atol=1e-5)
+    # Neither its brightness nor, where the degree is told, the exponent of its features matters.
+    np.testing.assert_allclose(contrast(1000 * maps, compress), found, atol=1e-4)
+    powers = contrast(maps ** (3 * compress), compress)
+    np.testing.assert_allclose(powers, contrast(maps, 1 / 3), atol=1e-4)
+
+
+def test_a_map_without_contrast_is_zero() -> None:
+    for value in (0, 7):
+        assert not contrast(np.full((1, 4, 4), value, np.float32)).any()
 
 
 def test_infer_goes_through_every_row_in_order() -> None:

@@ -57,7 +57,7 @@ def shard(tmp_path: Path) -> tuple[Path, Path]:
     """Class 4 responds on channel 0, class 7 on channel 1, class 9 is dead."""
     maps = np.zeros((4, 4, 4, 2), np.float16)
     maps[0, :2, :2, 0] = maps[1, 2:, 2:, 0] = maps[2, :2, 2:, 1] = 8
-    maps[:3, 3, 0] = 3  # of which the root is above the cut
+    maps[:3, 3, 0] = 3  # above the threshold, as its cube root is
     ids, labels = np.array(["a/0", "a/1", "b/0", "c/0"]), np.array([4, 4, 7, 9])
     write_features(tmp_path / "features.h5", iter([maps]), ids, labels, {})
     with h5py.File(tmp_path / "directions.h5", "w") as file:
@@ -70,7 +70,7 @@ def shard(tmp_path: Path) -> tuple[Path, Path]:
 def written(shard: tuple[Path, Path], path: Path, size: int = 4) -> np.ndarray:
     with h5py.File(shard[0]) as features, h5py.File(shard[1]) as directions:
         return write_masks(
-            path, features, directions, size, {"settings": "{}"}, foreground=1.5, background=1.0
+            path, features, directions, size, {"settings": "{}"}, foreground=0.4, background=0.3
         )
 
 
@@ -124,35 +124,43 @@ def test_a_map_that_reaches_the_cut_and_not_above_says_nothing() -> None:
     np.testing.assert_array_equal(mask, np.full((2, 2), IGNORE))
 
 
-def masks_of(folder: Path, values: list[float], labels: list[int], compress: float = 1.0) -> Path:
+def masks_of(folder: Path, values: list[float], labels: list[int]) -> Path:
     """Masks of 2 × 2 maps, each with its value in a corner and zeros elsewhere, of classes 0, 1."""
     maps = np.zeros((len(values), 2, 2, 1), np.float16)
     maps[:, 0, 0, 0] = values
-    ids = np.array([f"{folder.name}/{row}" for row in range(len(values))])
+    return masks_from(folder, maps, labels, [[1.0], [1.0]], 1.0)
+
+
+def masks_from(
+    folder: Path, maps: np.ndarray, labels: list[int], vectors: list[list[float]], compress: float
+) -> Path:
+    ids = np.array([f"{folder.name}/{row}" for row in range(len(maps))])
     folder.mkdir()
     write_features(folder / "features.h5", iter([maps]), ids, np.array(labels), {})
     with h5py.File(folder / "directions.h5", "w") as file:
-        file["label"], file["direction"] = [0, 1], [[1.0], [1.0]]
+        file["label"], file["direction"] = np.arange(len(vectors)), vectors
         file.attrs["compress"] = compress
     with (
         h5py.File(folder / "features.h5") as features,
         h5py.File(folder / "directions.h5") as directions,
     ):
-        cuts = {"foreground": 1.5, "background": 1.0}
-        write_masks(folder / "masks.h5", features, directions, 2, {"settings": "{}"}, **cuts)
+        thresholds = {"foreground": 0.9, "background": 0.1}
+        write_masks(folder / "masks.h5", features, directions, 2, {"settings": "{}"}, **thresholds)
     return folder / "masks.h5"
 
 
 def test_masks_put_the_directions_exponent_on_the_features(tmp_path: Path) -> None:
-    """Roots of 4, 2 and 0.5: above both cuts, between them, below; 2 itself is above both."""
-    for compress, expected in ((0.5, [OBJECT, IGNORE, IGNORE]), (1.0, [OBJECT, OBJECT])):
-        path = masks_of(tmp_path / str(compress), [4, 2, 0.5], [0, 0, 1], compress)
+    """4 + 0 and 1 + 1 differ, their roots' sums 2 + 0 and 1 + 1 do not."""
+    maps = np.zeros((1, 2, 2, 2), np.float16)
+    maps[0, 0] = [4, 0], [1, 1]
+    for compress, expected in ((1.0, IGNORE), (0.5, OBJECT)):
+        path = masks_from(tmp_path / str(compress), maps, [0], [[1.0, 1.0]], compress)
         with h5py.File(path) as file:
-            assert file["mask"][: len(expected), 0, 0].tolist() == expected
+            assert file["mask"][0, 0].tolist() == [OBJECT, expected]
 
 
 def test_one_object_in_one_of_the_shards_is_enough_to_teach(tmp_path: Path) -> None:
-    empty = masks_of(tmp_path / "a", [0, 1], [0, 0])
+    empty = masks_of(tmp_path / "a", [0, 0], [0, 0])
     one = masks_of(tmp_path / "b", [0, 4, 0], [0, 1, 1])
     assert nonempty([empty, one])
     assert nonempty([one, empty])

@@ -14,7 +14,7 @@ from sklearn.decomposition import NMF
 
 from isic.errors import InputError
 from isic.method.nmf import class_direction, direction_from_gram, direction_sklearn, gram_matrix
-from isic.method.projection import compressed, project
+from isic.method.projection import compressed
 
 
 def smooth(rng: np.random.Generator) -> np.ndarray:
@@ -133,19 +133,11 @@ def test_class_direction_looks_at_its_rows_alone() -> None:
 
 
 @pytest.mark.parametrize("solver", ["gram", "sklearn"])
-@pytest.mark.parametrize("scale", [0.01, 1, 300])
-def test_the_classs_maps_have_the_mean_1(solver: str, scale: float) -> None:
+@pytest.mark.parametrize("scale", [0, 0.01, 1, 300])
+def test_a_direction_has_unit_length_whatever_the_features_scale(solver: str, scale: float) -> None:
     features = (scale * np.random.default_rng(0).random((6, 4, 5, 8))).astype(np.float16)
-    rows = np.array([0, 2, 5])
-    direction = class_direction(features, rows, solver, 0.5)
-    maps = project(compressed(features[rows], 0.5), direction)
-    assert maps.mean() == pytest.approx(1, rel=1e-4)
-    assert not class_direction(0 * features, rows, solver, 0.5).any()  # dead
-
-
-def test_the_checks_direction_has_unit_length() -> None:
-    theta = 7 * np.random.default_rng(0).random((2, 3, 3, 4))
-    assert np.linalg.norm(direction_sklearn(theta)) == pytest.approx(1)
+    direction = class_direction(features, np.array([0, 2, 5]), solver, 0.5)
+    assert np.linalg.norm(direction) == pytest.approx(1 if scale else 0)
 
 
 @pytest.mark.parametrize("solver", ["gram", "sklearn"])

@@ -28,15 +28,16 @@ def maps(
 ) -> None:
     """Localisation maps of the test images, whole and centre crop.
 
-    Units: a plain network's CAM is a share of the map's own maximum, a fused network's CAM a
-    multiple of the map's own mean, NMF a multiple of the mean of the class's training maps, the
-    segmenter's a probability.
+    Units: a plain network's CAM is a share of the map's own maximum, a fused network's CAM and NMF
+    a share of the map's own contrast, the segmenter's a probability.
     """
+    from functools import partial
+
     import numpy as np
 
     from isic.data.index import class_ids, classes, evaluated, read_index
     from isic.data.pack import load_images
-    from isic.localization.maps import cam, in_unit, localisation_maps, nmf
+    from isic.localization.maps import cam, contrast, localisation_maps, nmf, of_maximum
     from isic.localization.maps import segmenter as segmenter_maps
     from isic.method.projection import read_directions
     from isic.networks.files import load_network
@@ -48,18 +49,18 @@ def maps(
     pixels, labels = load_images(images, table, chosen), class_ids(table)[chosen]
     outputs = 1 if kind == "segmenter" else len(classes(table))
     model, _ = load_network(network, outputs=outputs, fused=kind != "cam")
-    unit = None
     if not isinstance(model, FusionNetwork):
-        function, unit = cam(model, labels), "maximum"
+        units, function, in_unit = "maximum", cam(model, labels), of_maximum
     elif kind == "cam":
-        function, unit = cam(model, labels), "mean"
+        units, function, in_unit = "contrast", cam(model, labels), contrast
     elif kind == "nmf":
-        function = nmf(model, *read_directions(directions or [], outputs), labels)
+        vectors, compress = read_directions(directions or [], outputs)
+        units, function = "contrast", nmf(model, vectors, compress, labels)
+        in_unit = partial(contrast, compress=compress)
     else:
-        function = segmenter_maps(model)
-    units = {"cam": f"the map's {unit}", "nmf": "mean of the class's maps", "segmenter": "sigmoid"}
+        units, function, in_unit = "sigmoid", segmenter_maps(model), np.asarray
     attributes: dict[str, object] = dict(command_provenance())
-    attributes |= {"resize": pixels.shape[1], "crop": crop, "units": units[kind], "kind": kind}
+    attributes |= {"resize": pixels.shape[1], "crop": crop, "units": units, "kind": kind}
     attributes |= {"relative": kind != "segmenter", "axes": "image, y, x"}
     with new_hdf5(output, attributes) as file:
         file["image_id"] = table["image_id"].to_numpy()[chosen].astype(object)
@@ -67,5 +68,4 @@ def maps(
             values = localisation_maps(
                 model, pixels, function, side=crop, view=view, precision=precision
             )
-            values = in_unit(values, unit) if unit else values
-            file[view] = values.clip(max=np.finfo(np.float16).max).astype(np.float16)
+            file[view] = in_unit(values).clip(max=np.finfo(np.float16).max).astype(np.float16)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from isic.commands.arguments import Output
 from isic.commands.options import File
-from isic.commands.running import command_provenance, is_given
+from isic.commands.running import command_provenance
 from isic.errors import InputError, some
 from isic.settings.kinds import Resize
-from isic.settings.sections import Directions, Images, Masks
+from isic.settings.sections import Images, Masks
 
 
 def masks(
@@ -31,14 +31,6 @@ def masks(
             f"({settings.foreground}): swap them."
         )
     with open_hdf5(features, FEATURES) as maps, open_hdf5(directions, DIRECTIONS) as found:
-        compress = float(found.attrs["compress"])
-        if compress != Directions.compress and not (
-            is_given("foreground") and is_given("background")
-        ):
-            raise InputError(
-                f"{directions}: was made with --compress {compress:g}, and the default thresholds "
-                f"are for {Directions.compress}: give --foreground and --background."
-            )
         image_ids = strings(maps["image_id"])
         thresholds = {"foreground": settings.foreground, "background": settings.background}
         shares = write_masks(output, maps, found, size, command_provenance(), **thresholds)
