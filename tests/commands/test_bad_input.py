@@ -135,7 +135,7 @@ CASES: dict[str, tuple[Harm, str, str]] = {
     "directions of another file": (
         replaced("directions.h5", "direction", None), MASKS, r"directions\.h5"),
     "thresholds the wrong way round": (
-        nothing, f"{MASKS} --foreground 0.1 --background 0.2", r"masks\.background \(0\.2\) is above"),
+        nothing, f"{MASKS} --background 0.9", r"masks\.background \(0\.9\) is above"),
     "features for directions": (
         nothing, MASKS.replace("directions.h5", "features.h5", 1), r"features\.h5: holds no dir"),
     "a label too few": (
