@@ -6,19 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
 from isic.commands.arguments import TrainingRun
 from isic.commands.running import command_provenance
-from isic.data.batches import normalised
-from isic.data.encoded import Encoded
-from isic.localization.views import whole
 from isic.networks.files import Network, save_network
-from isic.networks.positions import IMAGES, SIDE, offsets
+from isic.networks.positions import offsets
 from isic.process import rank
-from isic.settings.sections import Training
 from isic.storage.files import is_stream
 from isic.storage.tables import write_csv
 from isic.training.checkpoint import Checkpoint
@@ -28,24 +22,9 @@ from isic.training.loop import Job
 from isic.training.process_group import process_group
 
 
-def scale_offsets(
-    network: Network,
-    images: np.ndarray | Encoded,
-    side: int,
-    settings: Training,
-    weights: Path | None,
-) -> list[float] | None:
-    """Where a network's scales lie at this side, see `isic.networks.positions.offsets`.
-
-    Args:
-        images: (n, R, R, 3) uint8, the training images. Where the settings ask for it, what
-            pretrained weights have learnt is measured on 64 of them.
-    """
-    sample = None
-    if settings.learnt_shift and weights is not None:
-        rows = np.unique(np.linspace(0, len(images) - 1, IMAGES).astype(int))
-        sample = whole(normalised(torch.from_numpy(images[rows])), SIDE)
-    found = offsets(network.backbone, side, sample)
+def scale_offsets(network: Network, side: int) -> list[float] | None:
+    """Where a network's scales lie at this side, see `isic.networks.positions.offsets`."""
+    found = offsets(network.backbone, side)
     if found:
         places = ", ".join(f"{x:g}" for x in found)
         print(f"the first positions of f3, f4, f5 look at the pixels {places}")

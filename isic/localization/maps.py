@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isic.data.encoded import Encoded
 from isic.errors import InputError
-from isic.localization.views import whole
+from isic.localization.views import both_ways, whole
 from isic.networks.fusion import FusionNetwork, PlainNetwork, class_activation_maps
 from isic.training.devices import pick_device, place
 from isic.training.inference import infer
@@ -106,6 +106,7 @@ def localisation_maps(
     *,
     side: int,
     view: str,
+    mirrored: bool = False,
     precision: str = "float32",
 ) -> np.ndarray:
     """Maps of one view of each image: (n, h, w) float32, ≥ 0.
@@ -114,11 +115,13 @@ def localisation_maps(
         images: (n, R, R, 3) uint8.
         side: of the view in pixels.
         view: `full`, the whole image resized to the side, or `crop`, its centre as it is.
+        mirrored: the mean over the image and its mirror, see `isic.localization.views.both_ways`.
     """
     place(network, pick_device())
 
     def seen(x: Tensor, rows: Tensor) -> Tensor:
-        return function(whole(x, side) if view == "full" else x, rows)
+        x = whole(x, side) if view == "full" else x
+        return both_ways(lambda x: function(x, rows), x) if mirrored else function(x, rows)
 
     crop = side if view == "crop" else None
     batches = infer(images, seen, crop=crop, precision=precision)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from isic.data.encoded import Encoded
-from isic.localization.views import whole
+from isic.localization.views import both_ways, whole
 from isic.networks.fusion import FusionNetwork
 from isic.storage.hdf5 import new_hdf5
 from isic.training.devices import pick_device, place
@@ -18,7 +18,11 @@ from isic.training.inference import infer
 
 
 def fused_maps(
-    network: FusionNetwork, images: np.ndarray | Encoded, side: int, precision: str = "float32"
+    network: FusionNetwork,
+    images: np.ndarray | Encoded,
+    side: int,
+    mirrored: bool = False,
+    precision: str = "float32",
 ) -> Iterator[np.ndarray]:
     """F of whole images, resized to `side`²: batches of (b, ~side/8, ~side/8, N) float16, ≥ 0.
 
@@ -28,6 +32,7 @@ def fused_maps(
     Args:
         images: (n, R, R, 3) uint8.
         side: of the training's crops, pixels.
+        mirrored: the mean over the image and its mirror.
 
     Raises:
         InputError: a value is not finite.
@@ -35,7 +40,9 @@ def fused_maps(
     place(network, pick_device())
 
     def features(x: Tensor, _: Tensor) -> Tensor:
-        return network.features(whole(x, side)).permute(0, 2, 3, 1)
+        x = whole(x, side)
+        maps = both_ways(network.features, x) if mirrored else network.features(x)
+        return maps.permute(0, 2, 3, 1)
 
     for batch in infer(images, features, precision=precision):
         yield np.minimum(batch, np.finfo(np.float16).max).astype(np.float16)

@@ -1,8 +1,8 @@
 """Where in an image the positions of a backbone's feature maps lie, and maps laid over the image.
 
-Position i of a scale looks at pixel offset + stride · i. The offset follows from the padding, and
-pretrained weights add to it: those that were trained with another padding, or at a side at which
-the positions lie unevenly, have learnt to look beside their centre (docs/results/alignment.md).
+Position i of a scale looks at pixel offset + stride · i. The offset follows from the padding.
+Weights that were trained with another padding have learnt to look beside that place; maps that are
+the mean over an image and its mirror undo it (docs/results/alignment.md).
 """
 
 from __future__ import annotations
@@ -17,18 +17,12 @@ from torch import Tensor, nn
 from isic.errors import InputError
 from isic.networks.backbones import STRIDES, Backbone
 
-IMAGES, SIDE = 64, 161  # enough for half a pixel, whatever the images (docs/results/alignment.md)
-FARTHEST = 16  # pixels; half the stride of f5
-STEP = 0.5
 
-
-def offsets(backbone: Backbone, side: int, images: Tensor | None) -> list[float] | None:
+def offsets(backbone: Backbone, side: int) -> list[float] | None:
     """The pixel that position 0 of f3, f4 and f5 looks at, or None for exactly corner on corner.
 
     Args:
         side: of the images that the network sees, in pixels.
-        images: (n, 3, H, W) float, normalised, H and W about 161, on which what pretrained
-            weights have learnt is measured; None for random weights.
 
     Returns:
         None where all are 0 and the side is 32·k + 1: each scale then reaches from the first pixel
@@ -49,8 +43,6 @@ def offsets(backbone: Backbone, side: int, images: Tensor | None) -> list[float]
         ) from error
     backbone.train(was_training)
     found = padding_offsets(backbone)
-    if images is not None:
-        found = [a + b for a, b in zip(found, learnt_shifts(backbone, images), strict=True)]
     exact = not any(found) and side % STRIDES[-1] == 1
     return None if exact else found
 
@@ -91,51 +83,6 @@ def padding_offsets(backbone: Backbone) -> list[float]:
             "stride to stride by other layers than convolutions and pooling. Take another backbone."
         )
     return [float(np.mean(at[stride])) for stride in STRIDES]
-
-
-def learnt_shifts(backbone: Backbone, images: Tensor) -> list[float]:
-    """How many pixels beside its centre each of f3, f4, f5 looks, right and down, by its weights.
-
-    Features of mirrored images, mirrored back, are moved against those of the images until both
-    match best. Images have no side of their own, so half of the way is the weights' doing.
-    Measured from left to right: the weights' padding was the same from top to bottom.
-
-    Args:
-        images: (n, 3, H, W) float, normalised; n = 64 is enough.
-
-    Returns:
-        Multiples of half a pixel, at most 16 either way.
-    """
-    was_training = backbone.training
-    with torch.inference_mode():
-        backbone.eval()
-        pairs = zip(backbone(images), backbone(images.flip(3)), strict=True)
-        found = [
-            _shift(seen.float(), mirrored.float().flip(3), stride)
-            for (seen, mirrored), stride in zip(pairs, STRIDES, strict=True)
-        ]
-    backbone.train(was_training)
-    return found
-
-
-def _shift(seen: Tensor, mirrored: Tensor, stride: int) -> float:
-    """The shift in pixels by which two maps (n, C, h, w) correlate best, moved against each other.
-
-    Positions near the border, which some shift would take from beyond it, do not count.
-    """
-    seen, mirrored = (x - x.mean((0, 2, 3), keepdim=True) for x in (seen, mirrored))
-    width = seen.shape[-1]
-    inner = np.arange(-(-FARTHEST // stride), width - -(-FARTHEST // stride))
-    best, found = -np.inf, 0.0
-    for shift in sorted(np.arange(-FARTHEST, FARTHEST + STEP, STEP), key=abs):
-        moved = [
-            x @ _hat(torch.from_numpy(inner + sign * shift / stride), width).to(x).T
-            for x, sign in ((seen, -1), (mirrored, 1))
-        ]
-        match = float((moved[0] * moved[1]).sum() / (moved[0].norm() * moved[1].norm()))
-        if match > best:
-            best, found = match, float(shift)
-    return found
 
 
 def laid(

@@ -128,6 +128,7 @@ def features(own: Settings, shard: int | str) -> str:
             "shards": own.features.shards,
             "shard": shard,
             "crop": own.images.crop,
+            "mirrored": own.features.mirrored,
             "precision": own.classifier.precision,
         }
         | threads(own)
@@ -157,8 +158,12 @@ def topk(own: Settings) -> str:
 
 
 def maps(own: Settings, network: str, kind: str) -> str:
-    precision = getattr(own, runs.heading(network, kind).network).precision
-    return options({"kind": kind, "crop": own.images.crop, "precision": precision} | threads(own))
+    called = runs.heading(network, kind)
+    precision = getattr(own, called.network).precision
+    values = {"kind": kind, "crop": own.images.crop, "precision": precision}
+    if called.map == "fused":
+        values["mirrored"] = own.features.mirrored
+    return options(values | threads(own))
 
 
 def computing(own: Settings) -> str:

@@ -56,6 +56,13 @@ Precision = Annotated[
     Literal["float32", "bf16"],
     Setting("of a network's arithmetic; bf16 is mixed precision, float32 never TF32"),
 ]
+Mirrored = Annotated[
+    bool,
+    Setting(
+        "of the classifier: the mean over an image and its mirror, which centres maps of weights "
+        "that look to one side (docs/results/alignment.md); the paper's test has none (4.1)"
+    ),
+]
 Threads = Annotated[
     int,
     Setting(

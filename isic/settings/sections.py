@@ -18,6 +18,7 @@ from isic.settings.kinds import (
     Dropout,
     Gamma,
     Lam,
+    Mirrored,
     Precision,
     Resize,
     Seed,
@@ -154,13 +155,6 @@ class Training:
     momentum: Annotated[float, Setting("of SGD, Nesterov's (SPOL)", least=0, below=1)] = 0.9
     weight_decay: Annotated[float, Setting("of SGD (SPOL)", least=0, most=1)] = 0.0001
     precision: Precision = "bf16"
-    learnt_shift: Annotated[
-        bool,
-        Setting(
-            "measure how far beside their centres pretrained weights look, and lay maps there; "
-            "thresholds were chosen without it (docs/results/alignment.md)"
-        ),
-    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,8 +179,9 @@ class Classifier(Network, Training):
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Feature maps of the training images."""
+    """Feature maps, of which CAM and NMF maps are made."""
 
+    mirrored: Mirrored = True
     shards: Annotated[
         int,
         Setting(
@@ -283,7 +278,7 @@ class Boxes:
     ] = 0.2  # fmt: skip
     fused: Annotated[
         float, Setting("share of the map's contrast: CAM and NMF of fused maps", above=0, below=1)
-    ] = 0.37
+    ] = 0.38
     segmenter: Sigmoid = 0.6
 
 

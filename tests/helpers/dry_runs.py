@@ -112,7 +112,7 @@ DATASETS = {
             "images_per_class": 5,
             "precision": "bf16",
         },
-        "features": {"shards": 2},
+        "features": {"shards": 2, "mirrored": False},
         "directions": {"solver": "sklearn", "compress": 0.4},
         "masks": {"foreground": 0.47, "background": 0.26},
         "segmenter": {

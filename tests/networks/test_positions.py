@@ -1,19 +1,19 @@
-"""Where feature maps lie: by an image's dots, by mirror images, by what weights have learnt."""
+"""Where feature maps lie: by an image's dots, by mirror images."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from networks import SMALL, calibrated, fusion_network
-from torch import Tensor, nn
+from networks import SMALL, calibrated, fusion_network, pictures
+from torch import nn
 from torch.nn import functional
 
-from isic.data.batches import normalised
+from isic.method.features import fused_maps
 from isic.networks.backbones import STRIDES, Backbone
 from isic.networks.files import load_network, save_network
 from isic.networks.fusion import FusionNetwork
-from isic.networks.positions import laid, learnt_shifts, offsets, padding_offsets
+from isic.networks.positions import laid, offsets, padding_offsets
 
 FAMILIES = {
     "resnet18": (0, 0, 0),
@@ -65,7 +65,7 @@ def test_a_position_lies_where_the_dot_is_that_it_sees(name: str) -> None:
 @torch.inference_mode()
 def test_the_mirror_image_has_the_mirrored_map(name: str, side: int) -> None:
     network = calibrated(FusionNetwork(name, None, channels=8, outputs=3))
-    network.offsets = offsets(network.backbone, side, None)
+    network.offsets = offsets(network.backbone, side)
     images = torch.rand(1, 3, side, side)
     fused = network.features(images)
     for module in network.modules():
@@ -77,8 +77,8 @@ def test_the_mirror_image_has_the_mirrored_map(name: str, side: int) -> None:
 
 def test_padding_of_32_k_plus_1_is_exact_and_of_other_sides_is_not() -> None:
     backbone = Backbone("resnet18")
-    assert offsets(backbone, 161, None) is None
-    assert offsets(backbone, 224, None) == [0, 0, 0]
+    assert offsets(backbone, 161) is None
+    assert offsets(backbone, 224) == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("stride", "offset", "length"), [(16, 0, 11), (32, 15.5, 5), (16, -6, 11)])
@@ -98,31 +98,6 @@ def test_laid_at_its_own_corners_is_interpolation_corner_on_corner() -> None:
     torch.testing.assert_close(found, expected)
 
 
-class LooksAside(nn.Module):
-    """A backbone that sees the mean of each cell, so many pixels beside its middle."""
-
-    def __init__(self, aside: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.aside = aside
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        return [
-            functional.avg_pool2d(
-                images.roll(-aside, 3), 2 * stride - 1, stride, stride - 1, count_include_pad=False
-            )
-            for stride, aside in zip(STRIDES, self.aside, strict=True)
-        ]
-
-
-@pytest.mark.parametrize("aside", [(0, 0, 0), (-2, -6, -12), (3, 7, 10)])
-def test_what_weights_have_learnt_is_found(aside: tuple[int, int, int]) -> None:
-    rng = np.random.default_rng(0)
-    images = torch.from_numpy(rng.normal(size=(64, 3, 161, 161))).float().cumsum(2).cumsum(3)
-    images = images - functional.avg_pool2d(images, 81, 1, 40, count_include_pad=False)
-    found = learnt_shifts(LooksAside(aside), images)  # type: ignore[arg-type]  # of its kind
-    np.testing.assert_allclose(found, aside, atol=1)
-
-
 def test_a_file_keeps_the_offsets_and_one_without_has_none(tmp_path: Path) -> None:
     shape = {"backbone": SMALL, "channels": 8, "outputs": 3}
     network = fusion_network()
@@ -137,33 +112,14 @@ def test_a_file_keeps_the_offsets_and_one_without_has_none(tmp_path: Path) -> No
         assert not torch.equal(old.features(images), new.features(images))
 
 
-SHARED = Path(__file__).parents[2] / "../shared"
-
-
-@pytest.mark.skipif(
-    not (SHARED / "data/photos8").is_dir(), reason="needs the photographs and weights of ../shared"
-)
-@torch.inference_mode()
-def test_real_weights_see_mirror_images_alike_where_they_have_learnt_to_look() -> None:
-    """Weights that were trained with TensorFlow's padding look left and up of their centres."""
-    from PIL import Image
-
-    paths = sorted((SHARED / "data/photos8/train").glob("*/*.jpg"))[::12]
-    read = [Image.open(path).convert("RGB").resize((161, 161)) for path in paths]
-    images = normalised(torch.from_numpy(np.stack([np.asarray(image) for image in read])))
-    backbone = Backbone("mobilenet_v2", SHARED / "weights/mobilenet_v2-imagenet.pth").eval()
-    found = offsets(backbone, 161, images)
-    np.testing.assert_allclose(found, [-2.5, -6.5, -11.5], atol=1)
-    pairs = zip(backbone(images), backbone(images.flip(3)), STRIDES, found, strict=True)
-    for seen, mirrored, stride, offset in pairs:
-        size, image = (seen.shape[-1],) * 2, (161, 161)
-        far = []
-        for moved in (0.0, offset):
-            a, b = (
-                laid(seen, size, image, stride, moved),
-                laid(mirrored, size, image, stride, moved),
-            )
-            inner = slice(1, -1)
-            a, b = a[..., inner], b.flip(3)[..., inner]
-            far.append(float((a - b).norm() / a.norm()))
-        assert far[1] < 0.9 * far[0]
+@pytest.mark.parametrize("side", [64, 97])
+def test_maps_of_both_ways_are_the_mirror_images_mirrored(side: int) -> None:
+    """Of any weights, which here look to one side."""
+    network = fusion_network()
+    images = pictures(2, side)
+    way = images, images[:, :, ::-1].copy()
+    once, mirrored = (np.concatenate(list(fused_maps(network, x, side, True))) for x in way)
+    np.testing.assert_allclose(once, mirrored[:, :, ::-1], rtol=2e-2, atol=1e-3)
+    alone, other = (np.concatenate(list(fused_maps(network, x, side))) for x in way)
+    assert np.abs(alone - other[:, :, ::-1]).max() > 0.1 * alone.max()
+    np.testing.assert_allclose(once, (alone + other[:, :, ::-1]) / 2, rtol=2e-2, atol=1e-3)

@@ -82,7 +82,7 @@ def test_positions_follow_from_kernels_and_padding(pair) -> None:
 @torch.inference_mode()
 def test_the_mirror_image_has_the_mirrored_map(name: str, side: int) -> None:
     network = calibrated(FusionNetwork(f"timm/{name}", None, channels=8, outputs=3))
-    network.offsets = offsets(network.backbone, side, None)
+    network.offsets = offsets(network.backbone, side)
     images = torch.rand(1, 3, side, side)
     fused = network.features(images)
     for values in network.parameters():
@@ -136,7 +136,7 @@ def test_what_cannot_be_a_backbone_is_refused(name: str, reason: str) -> None:
 def test_maps_that_cannot_be_laid_are_refused(name: str, reason: str) -> None:
     backbone = Backbone(f"timm/{name}")
     with pytest.raises(InputError, match=f"timm/{name} .*{reason}|{reason}") as caught:
-        offsets(backbone, 161, None)
+        offsets(backbone, 161)
     assert "\n" not in str(caught.value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,8 +10,8 @@ from isic.commands.arguments import ImagesFile, Index, Output
 from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.settings.declare import Setting
-from isic.settings.kinds import Crop, Precision
-from isic.settings.sections import Classifier, Images
+from isic.settings.kinds import Crop, Mirrored, Precision
+from isic.settings.sections import Classifier, Features, Images
 
 
 def maps(
@@ -24,6 +25,7 @@ def maps(
         list[Path] | None, File("For nmf: a shard of directions; repeat for each.")
     ] = None,
     crop: Crop = Images.crop,
+    mirrored: Mirrored = Features.mirrored,
     precision: Precision = Classifier.precision,
 ) -> None:
     """Localisation maps of the test images, whole and centre crop.
@@ -49,6 +51,7 @@ def maps(
     pixels, labels = load_images(images, table, chosen), class_ids(table)[chosen]
     outputs = 1 if kind == "segmenter" else len(classes(table))
     model, _ = load_network(network, outputs=outputs, fused=kind != "cam")
+    in_unit: Callable[[np.ndarray], np.ndarray]
     if not isinstance(model, FusionNetwork):
         units, function, in_unit = "maximum", cam(model, labels), of_maximum
     elif kind == "cam":
@@ -66,6 +69,10 @@ def maps(
         file["image_id"] = table["image_id"].to_numpy()[chosen].astype(object)
         for view in ("full", "crop"):
             values = localisation_maps(
-                model, pixels, function, side=crop, view=view, precision=precision
+                *(model, pixels, function),
+                side=crop,
+                view=view,
+                mirrored=mirrored and units == "contrast",
+                precision=precision,
             )
             file[view] = in_unit(values).clip(max=np.finfo(np.float16).max).astype(np.float16)

@@ -60,7 +60,7 @@ def classifier(
         "dropout": settings.dropout,
     }
     network = FusionNetwork(weights=weights, **shape)
-    network.offsets = scale_offsets(network, pixels, run.crop, settings, weights)
+    network.offsets = scale_offsets(network, run.crop)
     near = matrix if by_similarity else None
     train_and_save(
         "classifier",

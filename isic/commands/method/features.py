@@ -9,8 +9,8 @@ from isic.commands.arguments import ImagesFile, Index, Output, Shard, Shards
 from isic.commands.options import File
 from isic.commands.running import command_provenance
 from isic.errors import InputError, some
-from isic.settings.kinds import Crop, Precision
-from isic.settings.sections import Classifier, Images
+from isic.settings.kinds import Crop, Mirrored, Precision
+from isic.settings.sections import Classifier, Features, Images
 
 
 def features(
@@ -21,6 +21,7 @@ def features(
     shard: Shard = 0,
     shards: Shards = 1,
     crop: Crop = Images.crop,
+    mirrored: Mirrored = Features.mirrored,
     precision: Precision = Classifier.precision,
 ) -> None:
     """Write the fused feature maps of one shard's training images."""
@@ -43,7 +44,7 @@ def features(
     network, _ = load_network(classifier, outputs=len(names), fused=True)
     pixels = load_images(images, table, chosen)
     image_ids = table["image_id"].to_numpy()[chosen]
-    maps = fused_maps(network, pixels, crop, precision)
+    maps = fused_maps(network, pixels, crop, mirrored, precision)
     dead = write_features(output, maps, image_ids, labels[chosen], command_provenance())
     if dead:
         print(f"warning: the feature maps of {some(dead)} are zero everywhere: no mask for them.")

@@ -43,7 +43,7 @@ def recognizer(
         save_network(output, network, header, command_provenance())
         return
     pixels, labels = load_images(images, table, train), class_ids(table)[train]
-    network.offsets = scale_offsets(network, pixels, run.crop, settings, weights)
+    network.offsets = scale_offsets(network, run.crop)
     train_and_save(
         "recognizer",
         network,

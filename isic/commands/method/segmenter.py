@@ -51,7 +51,7 @@ def segmenter(
         "outputs": 1,
     }
     network = FusionNetwork(weights=weights, **shape)
-    network.offsets = scale_offsets(network, pixels, run.crop, settings, weights)
+    network.offsets = scale_offsets(network, run.crop)
     train_and_save(
         "segmenter",
         network,
