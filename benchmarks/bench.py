@@ -519,6 +519,7 @@ def rates(scratch: Path) -> dict:
     from isic.method.recognizer import best_classes, train_recognizer
     from isic.method.segmenter import train_segmenter
     from isic.networks.fusion import FusionNetwork, PlainNetwork
+    from isic.settings.sections import Masks
     from isic.storage.hdf5 import new_hdf5
 
     cores, gpu = os.cpu_count() or 1, torch.cuda.is_available()
@@ -570,8 +571,7 @@ def rates(scratch: Path) -> dict:
         with new_hdf5(directions, {"compress": 1.0}) as made:
             made["label"], made["direction"] = np.arange(classes), found
         with h5py.File(directions) as made:
-            cuts = {"foreground": 0.4, "background": 0.3}
-            timed("masks", n, lambda: write_masks(masks, file, made, 256, {}, **cuts))
+            timed("masks", n, lambda: write_masks(masks, images, file, made, Masks(), {}))
     with h5py.File(masks) as file:
         targets = file["mask"][:]
     one = FusionNetwork("resnet50", None, channels=128, outputs=1)

@@ -1,8 +1,10 @@
-# Pseudo-masks: the training images' NMF maps by two thresholds: object, background, neither (3.5).
+# Pseudo-masks: the training images' NMF maps by two thresholds: object, background, undecided (3.5).
 
 
 rule masks:
     input:
+        index=ancient(indexed),
+        images=files(inputs.packed),
         features=Files.features,
         directions=Files.directions,
     output:
@@ -13,9 +15,11 @@ rule masks:
         "results/{dataset}/benchmarks/{arm}/masks/{shard}.tsv"
     conda:
         "../envs/isic.yaml"
+    threads: compute_threads
     params:
+        index=index_digest,
         options=job(jobs.masks),
         code=code("masks"),
     shell:
-        "isic masks {input.features:q} {input.directions:q} {output.masks:q} {params.options}"
-        " 2>&1 | tee {log:q}"
+        "isic masks {input.index:q} {input.images:q} {input.features:q} {input.directions:q} {output.masks:q}"
+        " {params.options} 2>&1 | tee {log:q}"

@@ -15,21 +15,6 @@ MANY = 0.05  # share of such masks, or of empty ones, that is worth a warning
 UNLIKE = 0.3  # cosine of a class's direction with the others'; in good runs 0.48 and more
 
 
-def sharpness(masks: np.ndarray) -> np.ndarray:
-    """How sure each pseudo-mask is: its object as a share of what is not background.
-
-    Args:
-        masks: (n, R, R) uint8 of 1 (object), 0 (background), 255 (left out).
-
-    Returns:
-        (n,) float in 0 … 1; 0 for an empty mask. The IoU of the object as the two thresholds of
-        `isic.method.masks.pseudo_mask` show it, and so for a pseudo-mask what the confidence of
-        `isic.localization.objects` is for an object.
-    """
-    object_ = (masks == 1).sum((1, 2))
-    return object_ / np.maximum((masks != 0).sum((1, 2)), 1)
-
-
 def likeness(directions: np.ndarray) -> np.ndarray:
     """Cosine of each class's direction (C, N) with the mean of the other classes' unit directions.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,57 +13,72 @@ import numpy as np
 
 from isic.data.encoded import Encoded
 from isic.errors import InputError
+from isic.localization.grabcut import grabcut
 from isic.localization.interpolation import upsample
 from isic.localization.maps import contrast
 from isic.method.projection import compressed, project
+from isic.process import cores
+from isic.settings.sections import Masks
 from isic.storage.hdf5 import new_hdf5, open_hdf5, strings
 from isic.storage.layouts import MASKS
 
 OBJECT, BACKGROUND, IGNORE = 1, 0, 255
+BATCH = 64  # masks made at a time
 
 
-def pseudo_mask(map_: np.ndarray, size: int, *, foreground: float, background: float) -> np.ndarray:
+def pseudo_mask(map_: np.ndarray, image: np.ndarray, settings: Masks) -> np.ndarray:
     """One map → one mask of three values.
 
-    Above `foreground` is object, below `background` is background, and what lies between is left
-    out of the segmenter's loss.
+    Above `foreground` is object, below `background` is background. What lies between is decided by
+    the image's colours (GrabCut), or left out of the segmenter's loss.
 
     Args:
         map_: (h, w) float, ≥ 0, see `isic.localization.maps.contrast`.
-        size: side of the mask in pixels.
-        foreground, background: thresholds in the map's unit, background ≤ foreground.
+        image: (R, R, 3) uint8.
 
     Returns:
-        (size, size) uint8 of 1 (object), 0 (background), 255 (left out). A map nowhere above
+        (R, R) uint8 of 1 (object), 0 (background), 255 (left out). A map nowhere above
         `foreground` gives a mask that is left out everywhere: there is an object in the image, as
         its label says, and the map does not tell where.
     """
-    full = upsample(map_[None], (size, size))[0]
-    mask = np.full(full.shape, IGNORE, np.uint8)
-    if (full > foreground).any():
-        mask[full < background] = BACKGROUND
-        mask[full > foreground] = OBJECT
-    return mask
+    full = upsample(map_[None], image.shape[:2])[0]
+    surely = full > settings.foreground
+    if not surely.any():
+        return np.full(full.shape, IGNORE, np.uint8)
+    if settings.undecided == "grabcut":
+        found = grabcut(image, full, above=settings.foreground, below=settings.background)
+        return np.where(found, OBJECT, BACKGROUND).astype(np.uint8)
+    return np.select([surely, full < settings.background], [OBJECT, BACKGROUND], IGNORE).astype(
+        np.uint8
+    )
+
+
+def sureness(map_: np.ndarray, settings: Masks) -> float:
+    """How sure a map is of its object: what is object surely, as a share of what may be, 0 … 1.
+
+    The IoU of the object as either threshold shows it: what the confidence of
+    `isic.localization.objects` is for an object.
+    """
+    return float((map_ > settings.foreground).sum() / max((map_ >= settings.background).sum(), 1))
 
 
 def write_masks(
     path: str | Path,
+    images: np.ndarray | Encoded,
     features: h5py.File,
     directions: h5py.File,
-    size: int,
+    settings: Masks,
     attributes: Mapping[str, Any],
-    **thresholds: float,
 ) -> np.ndarray:
-    """Write the masks of one shard, an image at a time: `mask` (n, R, R) uint8, `image_id`, and
-    `object_share` (n,), the object's share of the mask.
+    """Write the masks of one shard: `mask` (n, R, R) uint8, `image_id`, `object_share` (n,), the
+    object's share of the mask, and `sure` (n,), see `sureness`.
 
     Stored without loss (gzip), a chunk an image.
 
     Args:
+        images: (n, R, R, 3) uint8, those of the shard.
         features: the shard's feature maps, see `isic.method.features.write_features`.
         directions: `label` (C,), `direction` (C, N), and the attribute `compress`.
-        size: R.
-        thresholds: `foreground` and `background` of `pseudo_mask`.
 
     Returns:
         (n,) float, the object's share of each mask.
@@ -75,9 +91,17 @@ def write_masks(
             f"{directions.filename}: no direction of classes {sorted(missing)[:10]}: "
             "give the directions of the same shard as the features."
         )
-    shares = np.zeros(len(labels))
+
+    def made(row: int) -> tuple[np.ndarray, float]:
+        own = compressed(features["features"][row], compress)
+        map_ = contrast(project(own, vectors[labels[row]])[None], compress)[0]
+        image = np.asarray(images[row : row + 1])[0]
+        return pseudo_mask(map_, image, settings), sureness(map_, settings)
+
+    size = images.shape[1]
+    shares, sure = np.zeros(len(labels)), np.zeros(len(labels))
     attributes = {**attributes, "axes": "image, y, x", "values": "0 background, 1 object, 255 out"}
-    with new_hdf5(path, attributes) as file:
+    with new_hdf5(path, attributes) as file, ThreadPoolExecutor(cores()) as pool:
         file["image_id"] = features["image_id"][:]
         store = file.create_dataset(
             "mask",
@@ -87,13 +111,12 @@ def write_masks(
             compression="gzip",
             compression_opts=1,
         )
-        for row, label in enumerate(labels.tolist()):
-            image = compressed(features["features"][row], compress)
-            map_ = contrast(project(image, vectors[label])[None], compress)[0]
-            mask = pseudo_mask(map_, size, **thresholds)
-            store[row] = mask
-            shares[row] = (mask == OBJECT).mean()
-        file["object_share"] = shares
+        for first in range(0, len(labels), BATCH):
+            rows = range(first, min(first + BATCH, len(labels)))
+            for row, (mask, certainty) in zip(rows, pool.map(made, rows), strict=True):
+                store[row] = mask
+                shares[row], sure[row] = (mask == OBJECT).mean(), certainty
+        file["object_share"], file["sure"] = shares, sure
     return shares
 
 

@@ -20,17 +20,18 @@ from scipy import ndimage
 from isic.data.index import class_ids, classes, read_index
 from isic.data.pack import load_images
 from isic.errors import InputError
-from isic.evaluation.trust import class_table, likeness, sharpness
+from isic.evaluation.trust import class_table, likeness
 from isic.localization.interpolation import upsample
+from isic.localization.maps import contrast
 from isic.method.masks import BACKGROUND, OBJECT, pseudo_mask, read_masks
 from isic.method.projection import compressed, project, read_directions
+from isic.settings.sections import Masks
 from isic.storage.hdf5 import open_hdf5, strings
 from isic.storage.layouts import DIRECTIONS, FEATURES, MASKS
 
 KINDS = ("best", "typical", "worst")
 TILE = 168  # longer side of a picture, pixels
-FACTORS = (0.6, 0.8, 1.0, 1.3, 1.7)  # of the foreground threshold, to see what another would give
-BLOCK = 512  # masks read at a time
+MOVED = (-0.1, -0.05, 0.0, 0.05, 0.1)  # both thresholds, to see what others would give
 
 
 def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
@@ -51,7 +52,7 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
             f"{run}: has no masks/*.h5. Give a run with pseudo-masks, "
             "results/DATASET/lambda~1.0_gamma~0.3_seed~0, or make them: isic masks."
         )
-    ids, shares, settings = _mask_facts(shards)
+    ids, shares, sure, settings = _mask_facts(shards)
     index = read_index(run.parent / "index.csv")
     table = index.set_index("image_id", drop=False)
     if unknown := set(ids) - set(table.index):
@@ -70,8 +71,6 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
     directions, _ = read_directions(sorted((run / "directions").glob("*.h5")), len(names))
     facts = class_table(names, labels, shares, likeness(directions))
     masks = read_masks(shards, ids)
-    blocks = range(0, len(ids), BLOCK)
-    sure = np.concatenate([sharpness(masks[i : i + BLOCK]) for i in blocks])
     images = load_images(run.parent / f"images~{masks.shape[1]}.h5", index)
     sheets = []
     for number, name in enumerate(names):
@@ -93,7 +92,7 @@ def check_page(run: Path, examples: int) -> tuple[str, list[str]]:
             strips.append({"name": kind, "tiles": tiles})
         middle = kinds["typical"][0] if kinds["typical"] else rows[0]
         tried = _at_thresholds(
-            run, shards, ids[middle], directions[number], settings, masks.shape[1]
+            run, shards, ids[middle], directions[number], settings, pictures[middle]
         )
         if tried is not None:
             heat, others = tried
@@ -148,7 +147,7 @@ def heated(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _kinds(rows: np.ndarray, examples: int) -> dict[str, list[int]]:
-    """Rows in falling order of sharpness: the first, the middle and the last, none twice."""
+    """Rows in falling order of sureness: the first, the middle and the last, none twice."""
     n = len(rows)
     best = rows[: min(examples, n)]
     worst = rows[max(len(best), n - examples) :][::-1]
@@ -158,15 +157,18 @@ def _kinds(rows: np.ndarray, examples: int) -> dict[str, list[int]]:
     return dict(zip(KINDS, (best.tolist(), typical.tolist(), worst.tolist()), strict=True))
 
 
-def _mask_facts(shards: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Image ids (n,), object shares (n,) and the thresholds of all shards."""
-    ids, shares, settings = [], [], {}
+def _mask_facts(
+    shards: Sequence[Path],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    """Image ids (n,), object shares (n,), sureness (n,) and the settings of all shards."""
+    ids, shares, sure, settings = [], [], [], {}
     for path in shards:
         with open_hdf5(path, MASKS) as file:
             ids.append(strings(file["image_id"]))
             shares.append(file["object_share"][:])
+            sure.append(file["sure"][:])
             settings = json.loads(file.attrs.get("settings", "{}"))
-    return np.concatenate(ids), np.concatenate(shares), settings
+    return np.concatenate(ids), np.concatenate(shares), np.concatenate(sure), settings
 
 
 def _at_thresholds(
@@ -175,7 +177,7 @@ def _at_thresholds(
     image_id: str,
     direction: np.ndarray,
     settings: dict[str, Any],
-    size: int,
+    image: np.ndarray,
 ) -> tuple[np.ndarray, list[tuple[float, np.ndarray, bool]]] | None:
     """One image's map (R, R), and masks at several thresholds with whether it is the one in use.
 
@@ -191,15 +193,15 @@ def _at_thresholds(
             place = np.flatnonzero(ids == image_id)
             if not len(place):
                 continue
-            maps = compressed(file["features"][int(place[0])], float(found.attrs["compress"]))
-        map_ = project(maps, direction)
+            compress = float(found.attrs["compress"])
+            own = compressed(file["features"][int(place[0])], compress)
+        map_ = contrast(project(own, direction)[None], compress)[0]
         masks = []
-        for factor in FACTORS:
-            threshold = settings["foreground"] * factor
-            low = min(settings["background"], threshold)
-            mask = pseudo_mask(map_, size, foreground=threshold, background=low)
-            masks.append((threshold, mask, factor == 1))
-        return upsample(map_[None], (size, size))[0], masks
+        for moved in MOVED:
+            high, low = (settings[name] + moved for name in ("foreground", "background"))
+            tried = Masks(foreground=high, background=low, undecided=settings["undecided"])
+            masks.append((high, pseudo_mask(map_, image, tried), moved == 0))
+        return upsample(map_[None], image.shape[:2])[0], masks
     return None
 
 

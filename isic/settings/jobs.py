@@ -140,7 +140,7 @@ def directions(own: Settings) -> str:
 
 
 def masks(own: Settings) -> str:
-    return options(section(own.masks) | {"size": own.images.resize} | threads(own))
+    return options(section(own.masks) | threads(own))
 
 
 def topk_view(own: Settings) -> Images | Recognizer:

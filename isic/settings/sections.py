@@ -221,13 +221,15 @@ class Directions:
 class Masks:
     """Pseudo-masks, in shares of the map's contrast (docs/results/units-and-thresholds.md)."""
 
-    foreground: Annotated[float, Setting("object above this share; ours", above=0, below=1)] = 0.45
-    background: Annotated[
-        float,
+    foreground: Annotated[float, Setting("object above this share; ours", above=0, below=1)] = 0.6
+    background: Annotated[float, Setting("background below it; ours", above=0, below=1)] = 0.2
+    undecided: Annotated[
+        Literal["grabcut", "ignore"],
         Setting(
-            "background below it; what lies between is left out of the loss; ours", above=0, below=1
+            "what lies between: GrabCut decides by the image's colours (Rother et al., 2004; "
+            "docs/results/masks.md), or it is left out of the loss, with thresholds near each other"
         ),
-    ] = 0.35
+    ] = "grabcut"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +281,7 @@ class Boxes:
     fused: Annotated[
         float, Setting("share of the map's contrast: CAM and NMF of fused maps", above=0, below=1)
     ] = 0.38
-    segmenter: Sigmoid = 0.6
+    segmenter: Sigmoid = 0.45
 
 
 @dataclass(frozen=True, kw_only=True)

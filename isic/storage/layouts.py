@@ -40,6 +40,7 @@ DIRECTIONS: Layout = {
 MASKS: Layout = {
     "mask": "uint8 image row column",
     "object_share": "float image",
+    "sure": "float image",
     "image_id": "text image",
 }
 

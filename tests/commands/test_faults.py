@@ -28,7 +28,7 @@ mounted = pytest.mark.skipif(not may_mount(), reason="may not mount a file syste
 COMMANDS = {  # whose outputs do not fit into what is left
     "hdf5": IMAGES,
     "chunks": FEATURES,
-    "gzip": MASKS.replace("64", "512"),
+    "gzip": MASKS,
     "csv": INDEX,
     "folder": "birds OUT/source --train-images 2 --test-images 1",
 }

@@ -211,7 +211,7 @@ def test_the_page_holds_what_the_run_left(folder: Path):
     (folder / ARM / "masks").mkdir(parents=True)
     for shard, shares in enumerate(([0.0, 0.5], [0.2, 0.3])):
         with h5py.File(folder / ARM / "masks" / f"{shard}.h5", "w") as file:
-            file["object_share"] = shares
+            file["object_share"] = file["sure"] = shares
             file["image_id"], file["mask"] = ["a", "b"], np.zeros((2, 4, 4), np.uint8)
     page = summarize(folder, {"classifier": {"lam": 1.0}})
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))

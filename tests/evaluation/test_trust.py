@@ -20,26 +20,8 @@ from isic.evaluation.trust import (
     halves,
     likeness,
     risk_coverage,
-    sharpness,
 )
 from isic.storage.tables import write_csv
-
-
-def test_a_mask_is_sharp_as_far_as_nothing_is_left_out() -> None:
-    masks = np.zeros((4, 8, 8), np.uint8)
-    masks[0, :4] = 1
-    masks[1, :2], masks[1, 2:4] = 1, 255
-    masks[2] = 255
-    assert sharpness(masks).tolist() == [1, 0.5, 0, 0]
-
-
-@given(arrays(np.uint8, (3, 4, 4), elements=st.sampled_from([0, 1, 255])))
-def test_sharpness_is_the_overlap_of_the_object_as_either_threshold_shows_it(
-    masks: np.ndarray,
-) -> None:
-    for mask, value in zip(masks, sharpness(masks), strict=True):
-        inner, outer = mask == 1, mask != 0
-        assert value == ((inner & outer).sum() / outer.sum() if outer.any() else 0)
 
 
 def test_a_direction_is_compared_with_the_others() -> None:

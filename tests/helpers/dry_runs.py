@@ -114,7 +114,7 @@ DATASETS = {
         },
         "features": {"shards": 2, "mirrored": False},
         "directions": {"solver": "sklearn", "compress": 0.4},
-        "masks": {"foreground": 0.47, "background": 0.26},
+        "masks": {"foreground": 0.47, "background": 0.26, "undecided": "ignore"},
         "segmenter": {
             "backbone": "resnet34",
             "weights": "none",

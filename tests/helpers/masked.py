@@ -1,5 +1,7 @@
 """A run up to its pseudo-masks, one class of which is whole, one faint, one odd and one dead."""
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,9 +11,10 @@ from networks import pictures
 from PIL import Image
 
 from isic.data.image import read
-from isic.data.pack import pack
+from isic.data.pack import load_images, pack
 from isic.method.masks import write_masks
 from isic.method.nmf import class_direction
+from isic.settings.sections import Masks
 from isic.storage.hdf5 import new_hdf5
 
 CLASSES = ["cat", '<b>"x" & ü', "dead", "odd"]
@@ -46,7 +49,8 @@ def made(folder: Path, counts: Mapping[str, int]) -> Path:
     index["digest"] = [read(root / image_id)[1] for image_id in index["image_id"]]
     (results / ARM).mkdir(parents=True)
     index.to_csv(results / "index.csv", index=False)
-    pack(index, root, results / f"images~{SIDE}.h5", SIDE)
+    packed = results / f"images~{SIDE}.h5"
+    pack(index, root, packed, SIDE)
     for shard in (0, 1):
         part = index[index["class"].isin(list(counts)[2 * shard : 2 * shard + 2])]
         labels = part["class"].map(list(counts).index).to_numpy()
@@ -63,8 +67,9 @@ def made(folder: Path, counts: Mapping[str, int]) -> Path:
                     for c in numbers
                 ]
             )
-            thresholds = {"foreground": 0.4, "background": 0.3}
-            attributes = {"settings": '{"foreground": 0.4, "background": 0.3}'}
+            own = Masks()
+            attributes = {"settings": json.dumps(dataclasses.asdict(own))}
             masks = results / ARM / "masks" / f"{shard}.h5"
-            write_masks(masks, file, found, SIDE, attributes, **thresholds)
+            pixels = load_images(packed, index, np.isin(index["image_id"], part["image_id"]))
+            write_masks(masks, pixels, file, found, own, attributes)
     return results / ARM

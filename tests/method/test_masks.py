@@ -15,31 +15,41 @@ from isic.method.masks import (
     nonempty,
     pseudo_mask,
     read_masks,
+    sureness,
     write_masks,
 )
+from isic.settings.sections import Masks
+
+
+def ignoring(foreground: float, background: float) -> Masks:
+    return Masks(foreground=foreground, background=background, undecided="ignore")
+
+
+def black(side: int) -> np.ndarray:
+    return np.zeros((side, side, 3), np.uint8)
 
 
 def test_three_values() -> None:
     # Of its own size a map is not interpolated: each cut can be read off.
     map_ = np.array([[0.0, 0.1], [1.25, 4.0]], np.float32)
-    mask = pseudo_mask(map_, 2, foreground=1.2, background=1.0)
+    mask = pseudo_mask(map_, black(2), ignoring(1.2, 1.0))
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, [[BACKGROUND, BACKGROUND], [OBJECT, OBJECT]])
-    mask = pseudo_mask(map_, 2, foreground=1.5, background=0.05)
+    mask = pseudo_mask(map_, black(2), ignoring(1.5, 0.05))
     np.testing.assert_array_equal(mask, [[BACKGROUND, IGNORE], [IGNORE, OBJECT]])
     assert (OBJECT, BACKGROUND, IGNORE) == (1, 0, 255)
 
 
 def test_the_cuts_themselves_are_left_out() -> None:
     map_ = np.array([[0.25, 0.5, 1.0, 0.125]] * 4, np.float32)
-    mask = pseudo_mask(map_, 4, foreground=0.5, background=0.25)
+    mask = pseudo_mask(map_, black(4), ignoring(0.5, 0.25))
     np.testing.assert_array_equal(mask[0], [IGNORE, IGNORE, OBJECT, BACKGROUND])
 
 
 def test_a_mask_has_its_size_and_follows_the_map() -> None:
     map_ = np.zeros((6, 9), np.float32)
     map_[2:4, 3:6] = 3
-    mask = pseudo_mask(map_, 40, foreground=1.5, background=1.0)
+    mask = pseudo_mask(map_, black(40), ignoring(1.5, 1.0))
     assert mask.shape == (40, 40)
     assert set(np.unique(mask)) == {0, 1, 255}
     y, x = np.nonzero(mask == OBJECT)
@@ -48,8 +58,45 @@ def test_a_mask_has_its_size_and_follows_the_map() -> None:
 
 @pytest.mark.parametrize("value", [0, 0.5, 1.2])
 def test_a_map_without_an_object_says_nothing(value: float) -> None:
-    mask = pseudo_mask(np.full((3, 3), value, np.float32), 8, foreground=1.5, background=1.0)
+    mask = pseudo_mask(np.full((3, 3), value, np.float32), black(8), ignoring(1.5, 1.0))
     np.testing.assert_array_equal(mask, np.full((8, 8), IGNORE))
+
+
+def test_what_is_undecided_is_left_to_the_images_colours() -> None:
+    """A map that spills over a bright disc is cut to it, and one that falls short is filled."""
+    y, x = np.mgrid[:97, :97]
+    disc = (y - 40) ** 2 + (x - 50) ** 2 < 20**2
+    image = np.random.default_rng(0).integers(0, 60, (97, 97, 3)).astype(np.uint8)
+    image[disc] += 150
+    for width in (27, 42):
+        map_ = np.clip(1 - np.hypot(y - 40, x - 50) / width, 0, 1).astype(np.float32)
+        mask = pseudo_mask(map_, image, Masks())
+        assert set(np.unique(mask)) == {OBJECT, BACKGROUND}
+        middle = map_ > 0.4
+        wrong, before = ((mask == OBJECT) != disc).sum(), (middle != disc).sum()
+        assert wrong < 0.3 * before
+        assert (mask[map_ > 0.6] == OBJECT).all()
+        assert (mask[map_ < 0.2] == BACKGROUND).all()
+        np.testing.assert_array_equal(pseudo_mask(map_, image, Masks()), mask)
+
+
+@pytest.mark.parametrize("values", [[0.7, 0.7, 0.7], [0.7, 0.1, 0.1], [0.1, 0.1, 0.1]])
+def test_without_two_sides_there_is_nothing_to_tell_apart(values: list[float]) -> None:
+    map_ = np.float32([values] * 3)
+    mask = pseudo_mask(map_, black(3), Masks())
+    expected = np.where(map_ > 0.4, OBJECT, BACKGROUND) if max(values) > 0.6 else IGNORE
+    np.testing.assert_array_equal(mask, np.broadcast_to(expected, (3, 3)))
+
+
+def test_sureness_is_the_overlap_of_the_object_as_either_threshold_shows_it() -> None:
+    own = ignoring(0.6, 0.2)
+    for values, expected in (
+        ([0.7, 0.9, 0.1], 1),
+        ([0.7, 0.3, 0.2], 1 / 3),
+        ([0.5, 0], 0),
+        ([0], 0),
+    ):
+        assert sureness(np.float32([values]), own) == pytest.approx(expected)
 
 
 @pytest.fixture
@@ -69,9 +116,9 @@ def shard(tmp_path: Path) -> tuple[Path, Path]:
 
 def written(shard: tuple[Path, Path], path: Path, size: int = 4) -> np.ndarray:
     with h5py.File(shard[0]) as features, h5py.File(shard[1]) as directions:
-        return write_masks(
-            path, features, directions, size, {"settings": "{}"}, foreground=0.4, background=0.3
-        )
+        images = np.zeros((4, size, size, 3), np.uint8)
+        own = ignoring(0.4, 0.3)
+        return write_masks(path, images, features, directions, own, {"settings": "{}"})
 
 
 def test_masks_of_a_shard(shard: tuple[Path, Path], tmp_path: Path) -> None:
@@ -97,7 +144,7 @@ def test_masks_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
             file["image_id"] = np.array(ids, object)
             masks = np.array([[[ord(c)]] for c in ids], np.uint8)
             file.create_dataset("mask", data=masks, chunks=(1, 1, 1), compression="gzip")
-            file["object_share"] = np.ones(len(ids))
+            file["object_share"] = file["sure"] = np.ones(len(ids))
     shards = [tmp_path / "y.h5", tmp_path / "x.h5"]
     masks = read_masks(shards, ["b", "d", "a"])
     assert masks[:][:, 0, 0].tolist() == [ord(c) for c in "bda"]
@@ -114,13 +161,13 @@ def test_a_mask_lies_on_its_image_corner_on_corner() -> None:
     weights = np.clip(1 - np.abs(np.arange(17)[:, None] - [0, 8, 16]) / 8, 0, 1)
     values = weights @ map_ @ weights.T
     expected = np.where(values > 1.5, OBJECT, np.where(values < 0.9, BACKGROUND, IGNORE))
-    mask = pseudo_mask(map_, 17, foreground=1.5, background=0.9)
+    mask = pseudo_mask(map_, black(17), ignoring(1.5, 0.9))
     np.testing.assert_array_equal(mask, expected)
 
 
 def test_a_map_that_reaches_the_cut_and_not_above_says_nothing() -> None:
     map_ = np.array([[0.0, 1.5], [0.5, 1.0]], np.float32)
-    mask = pseudo_mask(map_, 2, foreground=1.5, background=1.0)
+    mask = pseudo_mask(map_, black(2), ignoring(1.5, 1.0))
     np.testing.assert_array_equal(mask, np.full((2, 2), IGNORE))
 
 
@@ -144,8 +191,8 @@ def masks_from(
         h5py.File(folder / "features.h5") as features,
         h5py.File(folder / "directions.h5") as directions,
     ):
-        thresholds = {"foreground": 0.9, "background": 0.1}
-        write_masks(folder / "masks.h5", features, directions, 2, {"settings": "{}"}, **thresholds)
+        images, own = np.zeros((len(maps), 2, 2, 3), np.uint8), ignoring(0.9, 0.1)
+        write_masks(folder / "masks.h5", images, features, directions, own, {"settings": "{}"})
     return folder / "masks.h5"
 
 

@@ -80,7 +80,7 @@ def test_masks_over_the_whole_image_are_warned_of(run: Path) -> None:
     with h5py.File(run / "masks/0.h5", "r+") as file:
         for row in range(EACH):  # of the first class
             file["mask"][row] = 1
-        file["object_share"][:EACH] = 1
+        file["object_share"][:EACH] = file["sure"][:EACH] = 1
     page, warnings = check_page(run, 2)
     assert warnings[0] == "class cat: 100% of its pseudo-masks take the whole image for object"
     assert "100% object, sure 1.00" in page

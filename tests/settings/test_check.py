@@ -194,7 +194,7 @@ def test_a_setting_is_declared_in_one_place(monkeypatch: pytest.MonkeyPatch):
 
         command.__annotations__["settings"] = Extended
         names = [parameter.name for parameter in parameters(command)]
-        assert names == ["foreground", "background", "holes"]
+        assert names == ["foreground", "background", "undecided", "holes"]
     finally:
         schema.cache_clear()
 
