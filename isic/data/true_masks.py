@@ -138,6 +138,15 @@ def decoded_mask(png: bytes) -> np.ndarray:
     raise InputError("no PNG of one channel and 8 bits")
 
 
+def read_grey(path: Path) -> np.ndarray:
+    """A PNG of any mode as grey values: uint8 (height, width). Errors as of `read_png`."""
+    try:
+        with opened(io.BytesIO(contents(path)), ("PNG",)) as image:
+            return np.asarray(image.convert("L"))
+    except Exception as error:  # Pillow's decoders raise nearly everything on damaged bytes
+        raise InputError("no PNG that can be read") from error
+
+
 def write_masks(
     masks: Mapping[str, bytes],
     path: str | os.PathLike[str],

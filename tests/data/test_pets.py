@@ -1,12 +1,8 @@
 """Oxford-IIIT Pets: the layout of its archives, from the download to the index."""
 
-import functools
 import hashlib
 import shutil
 import tarfile
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -239,25 +235,6 @@ def test_unreadable_images_are_skipped(root: Path) -> None:
     refused(root, "class 'Bengal'", "no training image", unreadable="skip")
     refused(root, "unreadable: 'maybe'", unreadable="maybe")
     refused(root / "images", "images: has no folder annotations", "images.tar.gz")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of the folder `served` on this machine."""
-    (tmp_path / "served").mkdir()
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    handler = functools.partial(Quiet, directory=tmp_path / "served")
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def test_from_the_archives(root: Path, tmp_path: Path, address: str) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from isic.data.sources.cub import cub_index, cub_masks, cub_truth
 from isic.data.sources.folder import folder_index, folder_masks, folder_truth
 from isic.data.sources.imagenet import imagenet_index, imagenet_truth
+from isic.data.sources.openimages import openimages_index, openimages_masks
 from isic.data.sources.pets import pets_index, pets_masks
 from isic.data.true_masks import NO_MASKS
 
@@ -17,9 +18,15 @@ INDEX = {
     "cub": cub_index,
     "imagenet": imagenet_index,
     "pets": pets_index,
+    "openimages": openimages_index,
 }
 BOXES = {"folder": folder_truth, "cub": cub_truth, "imagenet": imagenet_truth}
-MASKS = {"folder": folder_masks, "cub": cub_masks, "pets": pets_masks}
+MASKS = {
+    "folder": folder_masks,
+    "cub": cub_masks,
+    "pets": pets_masks,
+    "openimages": openimages_masks,
+}
 
 
 def index_of(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from isic.data.image import contents, opened
 from isic.data.index import check_classes, check_unreadable, measure_images, truth_table
 from isic.data.sources.listing import CUB_BOXES, CUB_FILES, CUB_FOLDER, cub_base
 from isic.data.sources.masked import cub_masks_folder
-from isic.data.true_masks import NO_MASKS, TrueMasks, collect_masks
+from isic.data.true_masks import NO_MASKS, TrueMasks, collect_masks, read_grey
 from isic.errors import InputError
 
 REMEDY = "Unpack CUB_200_2011.tgz there once more."
@@ -123,13 +121,7 @@ def cub_masks(root: Path, index: pd.DataFrame, workers: int = 1) -> TrueMasks:
 
     def read(image_id: str) -> np.ndarray | None:
         path = place.joinpath(*Path(image_id).parts[-2:]).with_suffix(".png")
-        if not path.exists():
-            return None
-        try:
-            with opened(io.BytesIO(contents(path)), ("PNG",)) as image:
-                return (np.asarray(image.convert("L")) > 127).astype(np.uint8)
-        except Exception as error:  # Pillow's decoders raise nearly everything on damaged bytes
-            raise InputError("no PNG that can be read") from error
+        return (read_grey(path) > 127).astype(np.uint8) if path.exists() else None
 
     return collect_masks(place, index, read, workers, remedy="Unpack segmentations.tgz once more.")
 

@@ -27,6 +27,8 @@ def cub_masks_folder(root: Path) -> Path:
 
 def images_state(layout: str, root: Path) -> str:
     """`index_state`, but that masks are none of a data set's images."""
+    if layout == "openimages":  # whose masks lie beside the images
+        return _digest(line for line in _below(root, Path()) if not line[0].endswith(".png"))
     if layout != "folder" or not has_masks(root):
         return index_state(layout, root)
     lines = (line for line in _below(root, Path()) if not line[0].startswith(f"{MASKS}/"))
@@ -37,6 +39,8 @@ def masks_state(layout: str, root: Path) -> str:
     """A digest that differs when the true masks may have changed; pets' are in `truth_state`."""
     if layout == "cub":
         return _digest(_below(root, cub_masks_folder(root).relative_to(root)))
+    if layout == "openimages":
+        return _digest(line for line in _below(root, Path()) if line[0].endswith(".png"))
     if layout == "folder" and has_masks(root):
         return _digest(_below(root, Path(MASKS)))
     return ""
