@@ -186,9 +186,8 @@ def pixel_counts(map_: np.ndarray, mask: np.ndarray, bins: int = 1000) -> np.nda
         raise InputError(f"a map of {map_.shape} and a mask of {mask.shape}: resize the map")
     if not (map_.min() >= 0 and map_.max() <= 1):  # false for NaN
         raise InputError("a map has values outside 0 … 1: divide it by its maximum")
-    level = (map_ * bins).astype(np.int64)
-    level += np.minimum(mask, 2).astype(np.int64) * (bins + 1)
-    return np.bincount(level.ravel(), minlength=2 * bins + 2)[: 2 * bins + 2].reshape(2, bins + 1)
+    level = (map_ * bins).astype(np.int16)  # small, for a mask picks from it
+    return np.stack([np.bincount(level[mask == value], minlength=bins + 1) for value in (0, 1)])
 
 
 def pxap(counts: np.ndarray) -> float:
