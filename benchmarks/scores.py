@@ -1,14 +1,16 @@
 """Seconds in which the boxes and maps of a whole test set are scored, as `isic scores` does it.
 
-    python benchmarks/scores.py [--images 5794] [--crop 225] [--workers 2] [--unit mean]
+    python benchmarks/scores.py [--images 5794] [--crop 225] [--workers 2] [--masks]
 
-Draws smooth maps with a peak near the object and others beside it, multiples of their own mean as
-the fused CAM's, and a true box an image. Prints seconds, images a second, thresholds and figures.
+Draws smooth maps with a peak near the object and others beside it, shares of their own contrast as
+the fused CAM's, and a true box and, with --masks, a true mask an image. Prints seconds, images a
+second and figures.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 import time
 from pathlib import Path
@@ -16,13 +18,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from isic.evaluation.scores import score
 from isic.localization.boxes import CORNERS, extract
-from isic.localization.maps import in_unit
+from isic.localization.maps import contrast
 
-THRESHOLD = 1.0
+THRESHOLD = 0.37
 
 
 def drawn_maps(n: int, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +38,15 @@ def drawn_maps(n: int, side: int, rng: np.random.Generator) -> tuple[np.ndarray,
     noise = ndimage.gaussian_filter(rng.random((n, side, side)), (0, 1.2, 1.2)) - 0.35
     smooth = ndimage.gaussian_filter(down[:, :, None] * across[:, None], (0, 1.5, 1.5))
     maps = (smooth + 1.5 * noise).clip(min=0) ** 2
-    return in_unit(maps, "mean").astype(np.float16), boxes
+    return contrast(maps).astype(np.float16), boxes
+
+
+def drawn_mask(box: np.ndarray, width: int = 500, height: int = 375) -> bytes:
+    """A true mask as PNG: the ellipse in a box, given as shares of the image."""
+    mask, file = Image.new("L", (width, height)), io.BytesIO()
+    ImageDraw.Draw(mask).ellipse((box * [width, height, width, height]).tolist(), fill=1)
+    mask.save(file, "PNG")
+    return file.getvalue()
 
 
 def main() -> None:
@@ -43,6 +54,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5794)
     parser.add_argument("--crop", type=int, default=225)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--masks", action="store_true")
     asked = parser.parse_args()
     n, rng = asked.images, np.random.default_rng(0)
     names = [f"i{i}" for i in range(n)]
@@ -52,6 +64,7 @@ def main() -> None:
     truth = pd.DataFrame(boxes * [500, 375, 500, 375], columns=CORNERS)
     truth.insert(0, "image_id", names)
     topk = pd.DataFrame({"image_id": names, "class1": "a"})
+    masks = dict(zip(names, map(drawn_mask, boxes), strict=True)) if asked.masks else None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "maps.h5")
         with h5py.File(path, "w") as file:
@@ -61,8 +74,9 @@ def main() -> None:
         begin = time.perf_counter()
         result = score(
             *(index, truth, *predicted, topk),
-            **{"model": "BASE", "backbone": "none", "threshold": f"{THRESHOLD} times the mean"},
+            **{"model": "BASE", "backbone": "none", "threshold": f"{THRESHOLD} of the contrast"},
             **{"crop": asked.crop, "maps": path, "fixed": THRESHOLD, "workers": asked.workers},
+            masks=masks,
         )
         seconds = time.perf_counter() - begin
     print(f"{seconds:.1f} s for {n} images on {asked.workers} threads: {n / seconds:.0f} a second")

@@ -33,11 +33,12 @@ def is_utf8(name: str) -> bool:
     return True
 
 
-def listed(faults: Mapping[str, Sequence[str]], rows: int) -> str:
+def listed(faults: Mapping[str, Sequence[str]], rows: int, noun: str = "rows") -> str:
     """All faults of a table: how many of its rows, and of each kind how many and the first places.
 
     Args:
         faults: by kind, the places, a row each.
+        noun: what the rows are.
     """
     kinds = [
         f"{kind}: {len(places)} ({'; '.join(places[:FEW])}"
@@ -48,4 +49,4 @@ def listed(faults: Mapping[str, Sequence[str]], rows: int) -> str:
     if wrong == 1:
         (kind, (place,)) = next(iter(faults.items()))
         return f"{kind} ({place})"
-    return f"{wrong} of {rows} rows cannot be used: {'; '.join(kinds)}"
+    return f"{wrong} of {rows} {noun} cannot be used: {'; '.join(kinds)}"

@@ -10,7 +10,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from isic.data.sources.listing import index_state, truth_state
+from isic.data.sources.listing import truth_state
+from isic.data.sources.masked import images_state, masks_state
 from isic.errors import InputError
 from isic.process import WORKFLOW, identity, name_user
 from isic.provenance.digests import code_digest

@@ -95,7 +95,7 @@ checkpoint index:
         "../envs/isic.yaml"
     threads: 8
     params:
-        images=source_state(index_state),
+        images=source_state(images_state),
         options=job(jobs.index),
         code=code("index"),
     shell:
@@ -103,7 +103,7 @@ checkpoint index:
         " 2>&1 | tee {log:q}"
 
 
-# Only scoring takes boxes. What is wrong with them is said before anything is trained.
+# Only scoring takes boxes and masks. What is wrong with them is said before anything is trained.
 rule truth:
     input:
         index=ancient(indexed),
@@ -111,6 +111,7 @@ rule truth:
         made=files(inputs.made_source),
     output:
         truth=Files.truth,
+        masks=Files.true_masks,
     log:
         "results/{dataset}/logs/truth.log",
     benchmark:
@@ -122,10 +123,12 @@ rule truth:
     params:
         index=index_digest,
         boxes=source_state(truth_state),
+        masks=source_state(masks_state),
         options=job(jobs.truth),
         code=code("truth"),
     shell:
-        "isic truth {input.index:q} {input.root:q} {output.truth:q} {params.options} 2>&1 | tee {log:q}"
+        "isic truth {input.index:q} {input.root:q} {output.truth:q} --masks {output.masks:q} {params.options}"
+        " 2>&1 | tee {log:q}"
 
 
 # The index holds a digest of every image, so the folder's own time says nothing more.

@@ -54,6 +54,7 @@ rule scores:
     input:
         index=ancient(indexed),
         truth=Files.truth,
+        true_masks=Files.true_masks,
         boxes=Files.boxes,
         crop_boxes=Files.crop_boxes,
         topk=Files.topk,
@@ -73,7 +74,8 @@ rule scores:
         code=code("scores"),
     shell:
         "isic scores {input.index:q} {input.truth:q} {input.topk:q} {output.scores:q} --boxes {input.boxes:q}"
-        " --crop-boxes {input.crop_boxes:q} --maps {input.maps:q} {params.options} 2>&1 | tee {log:q}"
+        " --crop-boxes {input.crop_boxes:q} --maps {input.maps:q} --true-masks {input.true_masks:q}"
+        " {params.options} 2>&1 | tee {log:q}"
 
 
 rule trivial:

@@ -16,7 +16,9 @@ ImagesFile = Annotated[Path, File("images~R.h5: the decoded images.")]
 Truth = Annotated[Path, File("truth.csv: the true boxes.")]
 TopK = Annotated[Path, File("topk.csv: the recognizer's best classes.")]
 SourceRoot = Annotated[Path, File("Folder of the data set.")]
-Layout = Annotated[Literal["folder", "cub", "imagenet", "pets"], Setting("the data set's layout")]
+Layout = Annotated[
+    Literal["folder", "cub", "imagenet", "pets", "openimages"], Setting("the data set's layout")
+]
 Output = Annotated[Path, File("File to write.", writes=True)]
 Curves = Annotated[Path, File("CSV to write: losses by epoch.", writes=True)]
 WeightsFile = Annotated[

@@ -7,7 +7,7 @@ the best threshold, or all of them: oracles, never to be compared with a thresho
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -171,27 +171,34 @@ def _oracle(bits: np.ndarray, thresholds: np.ndarray) -> dict[str, Any]:
     }
 
 
-def pxap(maps: Iterable[np.ndarray], masks: Iterable[np.ndarray], bins: int = 1000) -> float:
-    """Pixel average precision in percent: area under precision and recall over all pixels.
+def pixel_counts(map_: np.ndarray, mask: np.ndarray, bins: int = 1000) -> np.ndarray:
+    """How many pixels of background and object there are at each level of a map: (2, bins + 1) int.
 
     Args:
-        maps: images' maps (h, w), 0 … 1; a map is relative or absolute as its maker says.
-        masks: images' true masks (h, w) bool, of the same sizes.
+        map_: (h, w) float, 0 … 1; a map is relative or absolute as its maker says.
+        mask: (h, w), the true mask: 1 object, 0 background; other values are not counted.
         bins: levels that values are told apart at.
 
     Raises:
-        InputError: a value outside 0 … 1 or not finite, sizes that differ, or no object pixel.
+        InputError: a value outside 0 … 1 or not finite, or sizes that differ.
     """
-    counts = np.zeros((2, bins + 1))  # background, object
-    for map, mask in zip(maps, masks, strict=True):
-        map, mask = np.asarray(map, float), np.asarray(mask, bool)
-        if map.shape != mask.shape:
-            raise InputError(f"a map of {map.shape} and a mask of {mask.shape}: resize the map")
-        if not ((map >= 0) & (map <= 1)).all():  # false for NaN
-            raise InputError("a map has values outside 0 … 1: divide it by its maximum")
-        level = (map * bins).astype(int)
-        for truth in (0, 1):
-            counts[truth] += np.bincount(level[mask == truth], minlength=bins + 1)
+    if map_.shape != mask.shape:
+        raise InputError(f"a map of {map_.shape} and a mask of {mask.shape}: resize the map")
+    if not (map_.min() >= 0 and map_.max() <= 1):  # false for NaN
+        raise InputError("a map has values outside 0 … 1: divide it by its maximum")
+    level = (map_ * bins).astype(np.int16)  # small, for a mask picks from it
+    return np.stack([np.bincount(level[mask == value], minlength=bins + 1) for value in (0, 1)])
+
+
+def pxap(counts: np.ndarray) -> float:
+    """Pixel average precision in percent: area under precision and recall over all pixels.
+
+    Args:
+        counts: as `pixel_counts` gives them, summed over the images.
+
+    Raises:
+        InputError: no object pixel.
+    """
     background, objects = counts[:, ::-1].cumsum(1)
     if not objects[-1]:
         raise InputError("the masks hold no object pixel: PxAP is not defined")

@@ -123,6 +123,40 @@ def best_overlaps(
     Returns:
         (k,) float64 in 0 … 1; 0 where the image has no true box.
     """
+    mine, predicted, true = _pairs(boxes, image, truth, protocol, resize, crop)
+    best = np.zeros(len(image))
+    np.maximum.at(best, mine, iou(predicted, true, plus_one=protocol == "resize"))
+    return best
+
+
+def area_ratios(
+    boxes: np.ndarray,
+    image: np.ndarray,
+    truth: Truth,
+    protocol: str,
+    resize: int = 256,
+    crop: int = 224,
+) -> np.ndarray:
+    """Area of each predicted box as a multiple of that of the true box which it fits best.
+
+    Arguments as in `best_overlaps`.
+
+    Returns:
+        (j,) float64 ≥ 0, of the boxes whose image has a true box that the crop left something of.
+    """
+    mine, predicted, true = _pairs(boxes, image, truth, protocol, resize, crop)
+    more = protocol == "resize"
+    order = np.lexsort((-iou(predicted, true, plus_one=more), mine))
+    best = order[np.unique(mine[order], return_index=True)[1]]
+    own, others = ((some[best, 2:] - some[best, :2] + more).prod(1) for some in (predicted, true))
+    return own[others > 0] / others[others > 0]
+
+
+def _pairs(
+    boxes: np.ndarray, image: np.ndarray, truth: Truth, protocol: str, resize: int, crop: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All pairs of a predicted and a true box of its image: the number of the predicted one, and
+    both as the protocol compares them."""
     first = np.searchsorted(truth.image, image, "left")
     count = np.searchsorted(truth.image, image, "right") - first
     mine = np.repeat(np.arange(len(image)), count)  # all pairs of a box and a true box
@@ -131,6 +165,4 @@ def best_overlaps(
         in_protocol(some, truth.sizes[image[mine]], protocol, resize, crop)
         for some in (np.asarray(boxes, float)[mine], truth.boxes[theirs])
     )
-    best = np.zeros(len(image))
-    np.maximum.at(best, mine, iou(predicted, true, plus_one=protocol == "resize"))
-    return best
+    return mine, predicted, true

@@ -1,5 +1,7 @@
 """Scores of a run's boxes: GT-known, Top-1 and Top-5 Loc under the three protocols, section 4.1.
 
+And of its masks, where the data set has true ones (`isic.evaluation.true_masks`).
+
 GT-known Loc: the box hits. Top-k Loc: it hits and the true class is among the recognizer's k best.
 CAM and NMF boxes are those of the true class; for Top-1 Loc that is the predicted class's box too,
 since only images predicted right can score.
@@ -8,7 +10,7 @@ since only images predicted right can score.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,9 @@ import pandas as pd
 
 from isic.errors import InputError
 from isic.evaluation.oracles import max_box_acc
-from isic.evaluation.protocols import PROTOCOLS, Truth, best_overlaps, hits
+from isic.evaluation.protocols import PROTOCOLS, Truth, area_ratios, best_overlaps, hits
 from isic.evaluation.statistics import outcomes_text, wilson
+from isic.evaluation.true_masks import mask_figures
 from isic.localization.boxes import CORNERS
 from isic.settings.sections import Scores
 from isic.storage.tables import read_csv
@@ -58,6 +61,7 @@ def score(
     without_box: str = Scores.without_box,
     maps: str | os.PathLike[str] | None = None,
     fixed: float | None = None,
+    masks: Mapping[str, bytes] | None = None,
     workers: int = 1,
 ) -> dict[str, Any]:
     """Score one run's boxes: the content of scores.json.
@@ -73,14 +77,18 @@ def score(
         without_box: `skip` leaves out images without a true box, `miss` counts them as misses.
         maps: maps.h5, for `max_box_acc` and the like (`isic.evaluation.oracles`), which choose
             their thresholds on the test boxes; they are oracles, and `oracles` says so beside them.
-        fixed: the threshold of `boxes`, in the unit of the maps, for the oracles to try, too.
+        fixed: the threshold of `boxes`, in the unit of the maps, for the oracles to try, too, and
+            of the masks.
+        masks: true masks by image, for the figures of `mask_figures`; they need `maps` and `fixed`.
         workers: threads; the result does not depend on it.
 
     Returns:
         `model`, `backbone`, `source`, `seed`, `lam`, `gamma`, `threshold`; how many `images` are
         scored, of which `split`, and how many are `without_box`, with a `note` where there is
         something to say; and `protocols`: for each its `gt_known`, `top1_loc`, `top5_loc` in
-        percent, `…_interval` (Wilson, 95 %), `hits` and `images`. Without any true box `protocols`
+        percent, `…_interval` (Wilson, 95 %), `hits` and `images`; `mean_iou` of the boxes and
+        `gt_known_70`, hits at IoU 0.7, in percent; `area_ratio`, the median of the boxes' areas as
+        multiples of the true ones'; and those of `mask_figures`. Without any true box `protocols`
         is empty.
 
     Raises:
@@ -99,11 +107,11 @@ def score(
         return result
     for protocol in protocols:
         name, table = ("crop_boxes", crop_boxes) if protocol == "crop" else ("boxes", boxes)
-        hit = np.zeros(len(known), bool)
-        predicted = table[CORNERS].to_numpy(float)
-        overlaps = best_overlaps(predicted, rows[name], known, protocol, resize, crop)
-        hit[rows[name]] = hits(overlaps, protocol)
-        result["protocols"][protocol] = protocol_figures(hit, ranked, counted)
+        result["protocols"][protocol] = protocol_figures(
+            *(table[CORNERS].to_numpy(float), rows[name], known, protocol, resize, crop),
+            ranked=ranked,
+            counted=counted,
+        )
     if maps is not None:
         oracles = max_box_acc(
             *(known, maps, protocols, resize, crop),
@@ -113,6 +121,14 @@ def score(
         )
         for protocol, figures in oracles.items():
             result["protocols"][protocol] |= figures
+    if masks and maps is not None and fixed is not None:
+        masked = mask_figures(known, masks, maps, fixed, protocols, workers=workers)
+        for protocol, figures in masked.items():
+            result["protocols"][protocol] |= figures
+        if lacking := len(known) - sum(image_id in masks for image_id in known.image_id):
+            note = f"{lacking} of {len(known)} {WORDS[known.split]} images have no true mask"
+            note += " and are left out of the masks' figures"
+            result["note"] = "; ".join([*filter(None, [result.get("note")]), note])
     return result
 
 
@@ -129,17 +145,38 @@ def recognized(truth: Truth, topk: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def protocol_figures(
-    hit: np.ndarray, ranked: dict[str, np.ndarray], counted: np.ndarray
+    boxes: np.ndarray,
+    image: np.ndarray,
+    truth: Truth,
+    protocol: str,
+    resize: int,
+    crop: int,
+    *,
+    ranked: dict[str, np.ndarray],
+    counted: np.ndarray,
 ) -> dict[str, Any]:
-    """The three figures of one protocol in percent, their intervals and each image's outcomes.
+    """The figures of one protocol, their intervals and each image's outcomes, see `score`.
 
     Args:
-        hit, counted: (n,) bool, whether an image's box hits, and whether it is scored.
+        boxes, image: (k, 4) original pixels, and (k,) the row of each box's image, at most one an
+            image.
         ranked: as `recognized` gives it.
+        counted: (n,) bool, whether an image is scored.
     """
+    view = image, truth, protocol, resize, crop
+    overlap, hit, strict = (np.zeros(len(truth), kind) for kind in (float, bool, bool))
+    overlap[image] = best_overlaps(boxes, *view)
+    hit[image] = hits(overlap[image], protocol)
+    strict[image] = hits(overlap[image], protocol, 0.7)
+    ratios = area_ratios(boxes, *view)
     scored = {"gt_known": hit} | {f"{k}_loc": hit & right for k, right in ranked.items()}
     scored = {name: per_image[counted] for name, per_image in scored.items()}
     figures: dict[str, Any] = {"images": int(counted.sum()), "hits": int(hit[counted].sum())}
+    figures |= {
+        "mean_iou": 100 * float(overlap[counted].mean()),
+        "gt_known_70": 100 * float(strict[counted].mean()),
+        "area_ratio": float(np.median(ratios)) if len(ratios) else None,
+    }
     for name, per_image in scored.items():
         figures[name] = 100 * float(per_image.mean())
         figures[f"{name}_interval"] = wilson(int(per_image.sum()), len(per_image))

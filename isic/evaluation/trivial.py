@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from isic.evaluation.protocols import PROTOCOLS, Truth, best_overlaps, hits
+from isic.evaluation.protocols import PROTOCOLS, Truth
 from isic.evaluation.scores import empty_result, protocol_figures, recognized
 from isic.localization.boxes import View, from_view
 from isic.settings.sections import Scores
@@ -54,9 +54,7 @@ def score_trivial(
         result = empty_result(known, without_box, model=model, **names)
         for protocol in protocols:
             boxes = trivial_boxes(known.sizes, side, protocol, resize, crop)
-            image = np.arange(len(known))
-            overlaps = best_overlaps(boxes, image, known, protocol, resize, crop)
-            hit = hits(overlaps, protocol)
-            result["protocols"][protocol] = protocol_figures(hit, ranked, counted)
+            found = boxes, np.arange(len(known)), known, protocol, resize, crop
+            result["protocols"][protocol] = protocol_figures(*found, ranked=ranked, counted=counted)
         results.append(result)
     return results

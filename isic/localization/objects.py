@@ -25,10 +25,14 @@ class Objects(NamedTuple):
     """Objects of one image, the largest first."""
 
     boxes: np.ndarray  # (k, 4) float64 x0, y0, x1, y1, pixels of the image, x1 and y1 exclusive
-    confidence: np.ndarray  # (k,) float64 in 0 … 1
     map: np.ndarray  # (s, s) float32, the map in the view
     labels: np.ndarray  # (s, s) int, its components above the threshold, 0 below
     ids: np.ndarray  # (k,) int, the label of each object
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """How far to trust each object of a segmenter's map: (k,) float64 in 0 … 1."""
+        return np.array([_confidence(self.map, self.labels, label) for label in self.ids])
 
 
 def find_objects(
@@ -40,10 +44,10 @@ def find_objects(
     all_objects: bool = False,
     min_area: float = 0.0,
 ) -> Objects:
-    """Objects in the segmenter's map of a whole image.
+    """Objects in a map of a whole image.
 
     Args:
-        map_: (h, w) float, the sigmoid.
+        map_: (h, w) float: the sigmoid, or any other map.
         threshold: an object is an 8-connected component above it.
         side: s, of the view that the network saw, pixels.
         size: width and height of the image, pixels.
@@ -62,7 +66,6 @@ def find_objects(
     sizes = np.tile(np.array(size, float), (len(chosen), 1))
     return Objects(
         boxes=from_view(found.boxes[chosen], sizes, View(side)),
-        confidence=np.array([_confidence(full[0], labels, label) for label in ids]),
         map=full[0],
         labels=labels,
         ids=ids,
@@ -109,6 +112,13 @@ def pixel_mask(
     # In an image smaller than the view a speck may fall below the threshold.
     mask[y0:y1, x0:x1] = scaled > min(threshold, np.nextafter(scaled.max(), np.float32(-1)))
     return mask
+
+
+def object_mask(objects: Objects, threshold: float, size: tuple[int, int]) -> np.ndarray:
+    """The mask of a map: of its largest object, whose box is the map's. (height, width) bool."""
+    if not len(objects.boxes):
+        return np.zeros(size[::-1], bool)
+    return pixel_mask(objects, 0, threshold, size)
 
 
 def pixel_box(box: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:

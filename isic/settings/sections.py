@@ -71,10 +71,10 @@ class Source(Birds):
     """Where the images come from."""
 
     type: Annotated[
-        Literal["folder", "cub", "imagenet", "pets", "birds"],
+        Literal["folder", "cub", "imagenet", "pets", "openimages", "birds"],
         Setting(
             "folder: CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg, boxes.csv or none; "
-            "cub, imagenet, pets: the layout of that data set; birds: generated"
+            "cub, imagenet, pets, openimages: the layout of that data set; birds: generated"
         ),
     ] = "folder"
     root: Annotated[

@@ -44,6 +44,12 @@ MASKS: Layout = {
     "image_id": "text image",
 }
 
+TRUE_MASKS: Layout = {
+    "png": "uint8 byte",
+    "size": "int image",
+    "image_id": "text image",
+}
+
 MAPS: Layout = {
     "full": "float image y x",
     "crop": "float image y' x'",
@@ -64,6 +70,7 @@ class Files:
     index = "results/{dataset}/index.csv"
     origin = "results/{dataset}/origin.json"
     truth = "results/{dataset}/truth.csv"
+    true_masks = "results/{dataset}/true_masks.h5"
     images = "results/{dataset}/images~{resize}.h5"
     image_shard = "results/{dataset}/images~{resize}/{shard}.h5"
     similarity = "results/{dataset}/similarity.h5"

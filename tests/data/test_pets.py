@@ -1,12 +1,8 @@
 """Oxford-IIIT Pets: the layout of its archives, from the download to the index."""
 
-import functools
 import hashlib
 import shutil
 import tarfile
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +13,8 @@ from PIL import Image, ImageDraw
 from isic.data.image import UPRIGHT
 from isic.data.index import classes
 from isic.data.sources.download import fetch, unpack
-from isic.data.sources.pets import index_pets, pet_box
+from isic.data.sources.pets import index_pets, pets_masks
+from isic.data.true_masks import decoded_mask, mask_box
 from isic.errors import InputError
 from isic.settings.archives import ARCHIVES
 
@@ -129,7 +126,7 @@ def test_torchvision_reads_the_same(root: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_box_turns_with_its_image(root: Path, orientation: int) -> None:
+def test_mask_and_box_turn_with_their_image(root: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = root / "images/Abyssinian_1.jpg"
@@ -139,6 +136,8 @@ def test_the_box_turns_with_its_image(root: Path, orientation: int) -> None:
     turned = trimap(BOXES["Abyssinian_1"])
     if orientation > 1:
         turned = turned.transpose(UPRIGHT[orientation])
+    mask = decoded_mask(pets_masks(root, index, 1).png["images/Abyssinian_1.jpg"])
+    assert (mask == np.array([9, 1, 0, 255])[np.asarray(turned)]).all()
     y, x = np.nonzero(np.asarray(turned) != 2)
     assert truth.iloc[0, 1:].tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
 
@@ -149,20 +148,21 @@ def test_an_image_without_a_pet_has_no_box(root: Path, capsys: pytest.CaptureFix
     assert len(index) == len(truth) + 1 == 6
     assert "images/Bengal_8.jpg" not in set(truth["image_id"])
     said = capsys.readouterr().out
-    assert "1 of 6 images have no true box, as their trimaps hold" in said
-    assert said.endswith(": Bengal_8\n")
+    assert "1 images (images/Bengal_8.jpg) of 6 have no true mask, or one without" in said
     for name in BOXES:
         Image.new("L", (W, H), 2).save(root / f"annotations/trimaps/{name}.png")
     assert index_pets(root)[1].empty
 
 
 def test_boxes_of_pet_and_border() -> None:
-    values = np.full((5, 6), 2, np.uint8)
-    assert pet_box(values) is None
-    values[4, 5] = 3
-    assert list(pet_box(values)) == [5, 4, 6, 5]
-    values[0, 2] = 1
-    assert list(pet_box(values)) == [2, 0, 6, 5]
+    mask = np.zeros((5, 6), np.uint8)
+    assert mask_box(mask) is None
+    mask[4, 5] = 255
+    assert list(mask_box(mask)) == [5, 4, 6, 5]
+    assert mask_box(mask, border=False) is None
+    mask[0, 2] = 1
+    assert list(mask_box(mask)) == [2, 0, 6, 5]
+    assert list(mask_box(mask, border=False)) == [2, 0, 3, 1]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,11 @@ def test_boxes_of_pet_and_border() -> None:
         ("images/Bengal_7.jpg", None, ("images/Bengal_7.jpg: image is missing (1 such)",)),
         ("images/Bengal_7.jpg", b"text", ("1 of 6 images", "Bengal_7.jpg (not an image)", "skip")),
         ("annotations/trimaps/Bengal_8.png", None, ("Bengal_8.png: trimap is missing (1 such)",)),
-        ("annotations/trimaps/Bengal_8.png", b"text", ("Bengal_8.png: cannot be read",)),
+        (
+            "annotations/trimaps/Bengal_8.png",
+            b"text",
+            ("no PNG that can be read (images/Bengal_8.jpg)",),
+        ),
     ],
 )
 def test_what_is_wrong(
@@ -211,15 +215,15 @@ def test_what_is_wrong(
 def test_trimaps_that_are_none(root: Path) -> None:
     path = root / "annotations/trimaps/Bengal_8.png"
     for image, word in (
-        (Image.new("L", (W, H), 255), "is no trimap"),
-        (Image.new("L", (W, H), 0), "is no trimap"),
-        (Image.new("RGB", (W, H), (1, 1, 1)), "is no trimap"),
-        (Image.new("L", (W + 1, H), 2), f"has {W + 1} x {H} pixels"),
+        (Image.new("L", (W, H), 255), "no trimap"),
+        (Image.new("L", (W, H), 0), "no trimap"),
+        (Image.new("RGB", (W, H), (1, 1, 1)), "no PNG of one channel"),
+        (Image.new("L", (W + 1, H), 2), "another size than its upright image"),
     ):
         image.save(path)
-        refused(root, f"{path}: {word}", "Unpack")
+        refused(root, f"{path.parent}: {word}", "(images/Bengal_8.jpg)", "Unpack")
     path.write_bytes(path.read_bytes()[:40])
-    refused(root, f"{path}: cannot be read")
+    refused(root, "no PNG that can be read (images/Bengal_8.jpg)")
 
 
 def test_unreadable_images_are_skipped(root: Path) -> None:
@@ -231,25 +235,6 @@ def test_unreadable_images_are_skipped(root: Path) -> None:
     refused(root, "class 'Bengal'", "no training image", unreadable="skip")
     refused(root, "unreadable: 'maybe'", unreadable="maybe")
     refused(root / "images", "images: has no folder annotations", "images.tar.gz")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of the folder `served` on this machine."""
-    (tmp_path / "served").mkdir()
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    handler = functools.partial(Quiet, directory=tmp_path / "served")
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def test_from_the_archives(root: Path, tmp_path: Path, address: str) -> None:
@@ -297,4 +282,4 @@ def test_real_trimaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ours = truth.set_index(truth["image_id"].map(lambda name: Path(name).name)).iloc[:, 1:]
     assert sorted(ours.index) == sorted(boxes.index)
     assert (ours.to_numpy() == boxes.loc[ours.index].to_numpy()).all()
-    assert "1 of 600 images have no true box" in capsys.readouterr().out
+    assert "34.jpg) of 600 have no true mask, or one without an object" in capsys.readouterr().out

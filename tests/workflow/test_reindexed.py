@@ -74,6 +74,12 @@ def boxes(folder: Path) -> None:
     (folder / "photos/boxes.csv").write_text(BOXES + rows, encoding="utf-8")
 
 
+def masks(folder: Path) -> None:
+    path = folder / "photos/masks/train/a/0.png"
+    path.parent.mkdir(parents=True)
+    Image.new("L", (90, 70), 1).save(path)
+
+
 def copied(folder: Path) -> None:
     """Every file has a new time, and no file a new content."""
     shutil.copytree(folder / "photos", folder / "other", copy_function=shutil.copy)
@@ -106,7 +112,8 @@ def unlabelled(folder: Path) -> None:
     [
         (looked_at, []),
         (boxes, ["truth"]),
-        (copied, ["index", "truth"]),  # boxes.csv is a copy, too
+        (masks, ["truth"]),
+        (copied, ["index", "truth"]),  # boxes.csv and the mask are copies, too
         (turned, ["images", "index", "truth"]),
         (drawn_over, ["images", "index", "truth"]),
         (unlabelled, ["images", "index", "truth"]),

@@ -33,7 +33,7 @@ def index(
     workers = cores()
     table, skipped = index_of(type, root, unreadable, workers)
     if truth:
-        boxes = truth_of(type, root, table, workers)
+        boxes, _ = truth_of(type, root, table, workers)
         write_csv(boxes, truth)
     if origin:
         place = os.path.relpath(os.path.realpath(root), os.path.realpath(origin.parent))

@@ -23,11 +23,15 @@ def scores(
     settings: Scores,
     boxes: Annotated[Path | None, File("boxes.csv; without it trivial boxes are scored.")] = None,
     crop_boxes: Annotated[Path | None, File("crop_boxes.csv of the same run.")] = None,
-    maps: Annotated[Path | None, File("maps.h5 of the run, for the oracle MaxBoxAcc.")] = None,
+    maps: Annotated[
+        Path | None, File("maps.h5 of the run, for the oracle MaxBoxAcc and the masks.")
+    ] = None,
+    true_masks: Annotated[Path | None, File("true_masks.h5, for the figures of masks.")] = None,
     model: Annotated[str | None, Setting("the run's name in the tables")] = None,
     backbone: Annotated[str | None, Setting("of the run's network")] = None,
     threshold: Annotated[
-        float | None, Setting("of boxes, in the unit of maps, for the oracles to try", least=0)
+        float | None,
+        Setting("of boxes and masks, in the unit of maps; the oracles try it, too", least=0),
     ] = None,
     threshold_rule: Annotated[str | None, Setting("how the threshold was chosen, in words")] = None,
     seed: Seed = 0,
@@ -39,6 +43,7 @@ def scores(
     """Score one run's boxes under the named protocols; or boxes that look at nothing: the whole
     image, centred boxes."""
     from isic.data.index import read_index, read_truth
+    from isic.data.true_masks import read_masks
     from isic.evaluation.scores import read_topk, score
     from isic.evaluation.trivial import score_trivial
     from isic.localization.boxes import read_boxes
@@ -63,6 +68,8 @@ def scores(
         names = ("--crop-boxes", "--maps", "--model", "--backbone", "--threshold-rule")
         missing = next(name for name, value in zip(names, run, strict=True) if not value)
         raise InputError(f"--boxes needs {missing} of the same run, too.")
+    if true_masks and threshold is None:
+        raise InputError("--true-masks needs --threshold, too.")
     result = score(
         *tables,
         read_boxes(boxes),
@@ -70,6 +77,7 @@ def scores(
         read_topk(topk),
         maps=maps,
         fixed=threshold,
+        masks=read_masks(true_masks) if true_masks else None,
         workers=cores(),
         model=model,
         backbone=backbone,

@@ -10,6 +10,8 @@ import pandas as pd
 
 from isic.data.index import check_classes, check_unreadable, measure_images, truth_table
 from isic.data.sources.listing import CUB_BOXES, CUB_FILES, CUB_FOLDER, cub_base
+from isic.data.sources.masked import cub_masks_folder
+from isic.data.true_masks import NO_MASKS, TrueMasks, collect_masks, read_grey
 from isic.errors import InputError
 
 REMEDY = "Unpack CUB_200_2011.tgz there once more."
@@ -106,6 +108,22 @@ def cub_truth(root: Path, index: pd.DataFrame, workers: int = 1) -> pd.DataFrame
         _corners(path, boxes),
         lambda i: f"{path}, image {keys[i]}",
     )
+
+
+def cub_masks(root: Path, index: pd.DataFrame, workers: int = 1) -> TrueMasks:
+    """The true masks of the index's images, from segmentations.tgz, where it is unpacked.
+
+    Its values are 255 times the share of the annotators that saw the bird there; most must have.
+    """
+    place = cub_masks_folder(root)
+    if not place.is_dir():
+        return NO_MASKS
+
+    def read(image_id: str) -> np.ndarray | None:
+        path = place.joinpath(*Path(image_id).parts[-2:]).with_suffix(".png")
+        return (read_grey(path) > 127).astype(np.uint8) if path.exists() else None
+
+    return collect_masks(place, index, read, workers, remedy="Unpack segmentations.tgz once more.")
 
 
 def _ids(root: Path, base: Path, files: dict[str, str]) -> dict[str, str]:

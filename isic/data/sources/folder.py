@@ -1,4 +1,6 @@
-"""A user's data set: CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg; maybe boxes.csv."""
+"""A user's data set: CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg; maybe boxes.csv, and
+masks/SPLIT/CLASS/NAME.png.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,14 @@ import dataclasses
 import os
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from isic.data.index import check_classes, check_unreadable, classes, measure_images
 from isic.data.sources.boxes_table import boxes_truth, read_boxes
 from isic.data.sources.listing import FOLDER_BOXES, SPLITS
+from isic.data.sources.masked import MASKS, has_masks
+from isic.data.true_masks import FORM, NO_MASKS, TrueMasks, collect_masks, read_png
 from isic.data.walk import Walk, few, is_image, remarks, walk
 from isic.errors import InputError, is_utf8
 
@@ -24,8 +29,8 @@ def index_folder(
     """Index a folder of class folders, decoding every image once.
 
     Without a folder `test` the index has training images only, without a folder `train` the folder
-    itself holds the classes, all images for training; without boxes.csv the truth is empty. What is
-    left out is counted in warnings, see `isic.data.walk`.
+    itself holds the classes, all images for training. What is left out is counted in warnings, see
+    `isic.data.walk`.
 
     Args:
         root: folder that holds `train`, or the class folders.
@@ -35,7 +40,8 @@ def index_folder(
     Returns:
         index: columns image_id, split, class, width, height, digest; sorted by split (train
             first), class, image_id.
-        truth: columns image_id, x0, y0, x1, y1; original pixels, x1 and y1 exclusive.
+        truth: columns image_id, x0, y0, x1, y1; original pixels, x1 and y1 exclusive. Without
+            boxes.csv the boxes of the masks, if there are any.
         skipped: ids of the images left out.
 
     Raises:
@@ -44,10 +50,11 @@ def index_folder(
     root = Path(root)
     check_unreadable(unreadable)
     listing = list_folder(root, unreadable)
-    flat = "test" not in split_folders(root, walk(root))
+    flat = "test" not in split_folders(root, _walk(root))
     rows = read_boxes(root, set(listing["image_id"]), flat)
     index, skipped = _measured(root, listing, unreadable, workers)
-    return index, boxes_truth(root, rows, index), skipped
+    boxes = boxes_truth(root, rows, index)
+    return index, boxes if len(boxes) else folder_masks(root, index, workers).boxes, skipped
 
 
 def folder_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFrame, list[str]]:
@@ -67,9 +74,41 @@ def _measured(
 def folder_truth(root: Path, index: pd.DataFrame, workers: int = 1) -> pd.DataFrame:
     """The true boxes of the index's images, see `index_folder`; those of skipped images are left
     out."""
-    found = walk(root) if (root / FOLDER_BOXES).exists() else Walk()
+    found = _walk(root) if (root / FOLDER_BOXES).exists() else Walk()
     flat = bool(found.files) and "test" not in split_folders(root, found)
     return boxes_truth(root, read_boxes(root, set(found.files), flat), index)
+
+
+def folder_masks(root: Path, index: pd.DataFrame, workers: int = 1) -> TrueMasks:
+    """The true masks of the index's images: masks/SPLIT/CLASS/NAME.png. Those of training images
+    lie in masks/train, as boxes.csv has it, also where there are no splits."""
+    if not has_masks(root):
+        return NO_MASKS
+    splits = dict(zip(index["image_id"], index["split"], strict=True))
+    flat = not all(image_id.startswith(f"{split}/") for image_id, split in splits.items())
+
+    def path(image_id: str) -> Path:
+        place = root / MASKS / splits[image_id] if flat else root / MASKS
+        return (place / image_id).with_suffix(".png")
+
+    def read(image_id: str) -> np.ndarray | None:
+        return read_png(path(image_id)) if path(image_id).exists() else None
+
+    used = {path(image_id).relative_to(root).as_posix() for image_id in splits}
+    written = [f"{MASKS}/{name}" for name in walk(root / MASKS).files]
+    if strange := [name for name in written if name not in used]:
+        print(f"warning: {root}: {len(strange)} files in {MASKS} are the mask of no image "
+              f"({FORM}, named as the image is): {few(strange)}")  # fmt: skip
+    return collect_masks(root / MASKS, index, read, workers)
+
+
+def _walk(root: Path) -> Walk:
+    """What lies in a data set's folder, but for its masks."""
+    found = walk(root)
+    if has_masks(root):
+        found.files = [path for path in found.files if not path.startswith(f"{MASKS}/")]
+        found.folders = [path for path in found.folders if f"{path}/".partition("/")[0] != MASKS]
+    return found
 
 
 def list_folder(root: Path, unreadable: str = "error") -> pd.DataFrame:
@@ -79,7 +118,7 @@ def list_folder(root: Path, unreadable: str = "error") -> pd.DataFrame:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder. Set root to the folder that holds {LAYOUT}.")
-    found = walk(root)
+    found = _walk(root)
     if found.closed and unreadable == "error":
         raise InputError(f"{root}: {remarks(found)[0]} Or set unreadable: skip.")
     splits = split_folders(root, found)

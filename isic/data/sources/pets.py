@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -10,14 +9,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from isic.data.image import ON_ITS_SIDE, contents, ordered_map, orientation, turned
-from isic.data.index import LISTED, check_classes, check_unreadable, measure_images, truth_table
+from isic.data.image import UPRIGHT, orientation
+from isic.data.index import check_classes, check_unreadable, measure_images
 from isic.data.sources.listing import PETS_FOLDERS, visible
+from isic.data.true_masks import BACKGROUND, NOT_COUNTED, OBJECT, TrueMasks, collect_masks, read_png
 from isic.errors import InputError
 
 LISTS = {"trainval.txt": "train", "test.txt": "test"}
 BREEDS = 37
-PET, BACKGROUND, BORDER = 1, 2, 3  # pixels of a trimap
+# Of a trimap's values, from 0: pet, background and border are 1, 2 and 3.
+MEANING = np.array([BACKGROUND, OBJECT, BACKGROUND, NOT_COUNTED], np.uint8)
 REMEDY = "Unpack images.tar.gz and annotations.tar.gz there once more."
 
 
@@ -39,14 +40,14 @@ def index_pets(
         index: columns image_id, split, class, width, height, digest; sorted by split (train
             first), number of the class, image_id.
         truth: columns image_id, x0, y0, x1, y1; pixels of the upright image, x1 and y1 exclusive.
-            Of both splits; `pet_box` says of what.
+            Of both splits, of the pet and its border, see `mask_box`.
         skipped: ids of the images left out.
 
     Raises:
         InputError: see the messages; each names the file and the remedy.
     """
     index, skipped = pets_index(Path(root), unreadable, workers)
-    return index, pets_truth(Path(root), index, workers), skipped
+    return index, pets_masks(Path(root), index, workers).boxes, skipped
 
 
 def pets_index(root: Path, unreadable: str, workers: int) -> tuple[pd.DataFrame, list[str]]:
@@ -128,87 +129,24 @@ def list_pets(annotations: Path) -> pd.DataFrame:
     )
 
 
-def pets_truth(root: Path, index: pd.DataFrame, workers: int) -> pd.DataFrame:
-    """The true boxes of the index's images, from their trimaps, see `index_pets`."""
+def pets_masks(root: Path, index: pd.DataFrame, workers: int) -> TrueMasks:
+    """The true masks of the index's images, and their boxes: from the trimaps, see `index_pets`.
+
+    A trimap lies on the pixels as they are stored, so it turns with its image.
+    """
     trimaps = _base(root) / "annotations/trimaps"
-    rows = list(index[["image_id", "width", "height"]].itertuples(index=False, name=None))
-    paths = [trimaps / f"{Path(image_id).stem}.png" for image_id in index["image_id"]]
-    _check_there("trimap", paths)
+    _check_there("trimap", [_trimap(trimaps, image_id) for image_id in index["image_id"]])
 
-    def box(row: int) -> np.ndarray | None:
-        image_id, *size = rows[row]
-        return upright_box(root / image_id, paths[row], tuple(size))
+    def read(image_id: str) -> np.ndarray:
+        values = read_png(_trimap(trimaps, image_id))
+        if not ((values >= 1) & (values <= 3)).all():
+            raise InputError("no trimap, whose pixels are 1 (pet), 2 (background) or 3 (border)")
+        turn = UPRIGHT.get(orientation(root / image_id))
+        mask = Image.fromarray(MEANING[values])
+        return np.asarray(mask if turn is None else mask.transpose(turn))
 
-    found = dict(enumerate(ordered_map(box, range(len(rows)), workers, "trimaps")))
-    boxes = {row: corners for row, corners in found.items() if corners is not None}
-    if empty := [paths[row].stem for row in found if row not in boxes]:
-        more = ", …" if len(empty) > LISTED else ""
-        print(
-            f"warning: {trimaps}: {len(empty)} of {len(rows)} images have no true box, as their "
-            f"trimaps hold background alone: {', '.join(empty[:LISTED])}{more}"
-        )
-    boxed = list(boxes)
-    return truth_table(
-        index,
-        [rows[row][0] for row in boxed],
-        np.reshape([*boxes.values()], (-1, 4)),
-        lambda i: str(paths[boxed[i]]),
-    )
+    return collect_masks(trimaps, index, read, workers, remedy=REMEDY)
 
 
-def upright_box(image: Path, trimap: Path, size: tuple[int, int]) -> np.ndarray | None:
-    """Box of the pet in an upright image of `size` (width, height), see `pet_box`.
-
-    A trimap lies on the pixels as they are stored, so its box turns with the image.
-
-    Raises:
-        InputError: the trimap cannot be read, is none, or has another size than its image.
-    """
-    turn = orientation(image)
-    values = read_trimap(trimap)
-    height, width = values.shape
-    if size != ((height, width) if turn in ON_ITS_SIDE else (width, height)):
-        raise InputError(
-            f"{trimap}: has {width} x {height} pixels, and its image another size. {REMEDY}"
-        )
-    box = pet_box(values)
-    return None if box is None else turned(box[None], size, turn)[0]
-
-
-def pet_box(trimap: np.ndarray) -> np.ndarray | None:
-    """Box of the pet and its border in a trimap.
-
-    The border is a band along the outline in which the annotators left the pet's end open. It
-    counts: tails, legs and tips of ears often lie in it wholly, and without it boxes lose a fifth
-    of their area.
-
-    Args:
-        trimap: (h, w), PET, BACKGROUND or BORDER.
-
-    Returns:
-        float64 (4,) x0, y0, x1, y1, the last two exclusive; None where all is background.
-    """
-    columns, rows = (np.flatnonzero((trimap != BACKGROUND).any(axis=axis)) for axis in (0, 1))
-    if not len(rows):
-        return None
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
-
-
-def read_trimap(path: Path) -> np.ndarray:
-    """A trimap: uint8 (h, w), PET, BACKGROUND or BORDER.
-
-    Raises:
-        InputError: the file cannot be read, or holds something else.
-    """
-    try:
-        with Image.open(io.BytesIO(contents(path)), formats=["PNG"]) as image:
-            values = np.asarray(image)
-    except Exception as error:  # Pillow's decoders raise nearly everything on damaged bytes
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read ({reason}). {REMEDY}") from error
-    if values.ndim != 2 or not np.isin(values, (PET, BACKGROUND, BORDER)).all():
-        raise InputError(
-            f"{path}: is no trimap, whose pixels are {PET} (pet), {BACKGROUND} (background) or "
-            f"{BORDER} (border). {REMEDY}"
-        )
-    return values
+def _trimap(trimaps: Path, image_id: str) -> Path:
+    return trimaps / f"{Path(image_id).stem}.png"

@@ -11,7 +11,15 @@ import pandas as pd
 
 from isic.errors import InputError
 from isic.evaluation.statistics import paired_difference, read_outcomes, wilson
-from isic.evaluation.tables.results import FIGURES, SCORED, SEED_COLUMNS, by_seed, in_order
+from isic.evaluation.tables.results import (
+    FIGURES,
+    MORE,
+    SCORED,
+    SEED_COLUMNS,
+    by_seed,
+    in_order,
+    shown,
+)
 from isic.evaluation.tables.table1 import COLUMNS, INTEGERS
 from isic.settings.runs import ABLATION_ROWS, IN_TABLE_2
 
@@ -42,10 +50,10 @@ def ablation(
         and `…_low` and `…_high`, the 95 % interval (Wilson's, of the mean, over the test images);
         `…_diff`, its difference to BASE, with `…_diff_low` and `…_diff_high`, the interval of
         `statistics.paired_difference`; in Table 2 likewise `…_icfs`, its difference to the same
-        row without ICFS; `source`, `protocol`, `threshold`, `images` and `seeds`, their number.
-        Differences are of the seeds that both have, and empty where there is nothing to compare
-        with or the results do not hold each image's outcome. And each seed's own figures. All in
-        percent to 2 decimals.
+        row without ICFS; the means of `MORE`; `source`, `protocol`, `threshold`, `images` and
+        `seeds`, their number. Differences are of the seeds that both have, and empty where there is
+        nothing to compare with or the results do not hold each image's outcome. And each seed's own
+        figures. All but `area_ratio` in percent, to 2 decimals.
 
     Raises:
         InputError: no published figures for that data set, or scores that are not of the table.
@@ -59,7 +67,7 @@ def ablation(
     base = by_seed([*scores, *baseline]).query("model == 'BASE'")
     keys = [row, "backbone", "source", "protocol", "threshold", "images", *SCORED]
     groups = rows.groupby(keys, sort=False, dropna=False)  # at λ = 0 there is no γ
-    means = groups[FIGURES].mean().join(groups[FIGURES].std().add_suffix("_sd"))
+    means = groups[[*FIGURES, *MORE]].mean().join(groups[FIGURES].std().add_suffix("_sd"))
     means = means.join(groups["seed"].nunique().rename("seeds")).reset_index()
     for name in FIGURES:
         ends = [
@@ -81,11 +89,11 @@ def ablation(
     if published not in (None, "none"):
         means = pd.concat([published_ablation(published, table), means], ignore_index=True)
     percent = SPREAD + TO_BASE + (OF_ICFS if table == 2 else [])
-    columns = [row, "backbone", *percent, *COLUMNS[COLUMNS.index("source") :]]
+    columns = [row, "backbone", *percent, *MORE, *COLUMNS[COLUMNS.index("source") :]]
     means = means.reindex(columns=columns).astype(INTEGERS)
     means[percent] = means[percent].astype(float).round(2)
     seeds = rows[[row, *(name for name in SEED_COLUMNS if name not in ABLATIONS.values())]]
-    return means, seeds.round(dict.fromkeys(FIGURES, 2))
+    return shown(means), shown(seeds)
 
 
 def _differences(rows: pd.DataFrame, others: pd.DataFrame, what: str) -> dict[str, float]:

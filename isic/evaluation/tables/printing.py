@@ -10,7 +10,7 @@ import pandas as pd
 from isic.errors import InputError
 from isic.evaluation.scores import NOTHING
 from isic.evaluation.tables.ablation import ABLATIONS, OF_ICFS, SPREAD, TO_BASE
-from isic.evaluation.tables.results import FIGURES, SCORED
+from isic.evaluation.tables.results import BOX_FIGURES, FIGURES, MORE, SCORED
 from isic.evaluation.tables.table1 import INTEGERS
 from isic.storage.faults import reading
 
@@ -41,15 +41,16 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def compact(table: pd.DataFrame) -> pd.DataFrame:
     """A table's cells as text: figures to 2 decimals, `-` where there is none; standard deviation
-    and interval beside the mean, as `81.20 ± 1.10 [77.6, 84.3]`; GT-known's differences with their
-    intervals, as `+5.2 [3.1, 7.4]`, the others' left out. Of which images were scored only what is
-    out of the ordinary; its words are `notes`."""
+    and interval beside the mean, as `81.20 ± 1.10 [77.6, 84.3]`, and then no `BOX_FIGURES`;
+    GT-known's differences with their intervals, as `+5.2 [3.1, 7.4]`, the others' left out. Of
+    which images were scored only what is out of the ordinary; its words are `notes`."""
     usual = [
         name
         for name, value in SCORED.items()
         if name in table and (table[name].isna() | (table[name] == value)).all()
     ]
     left_out = [*TO_BASE, *OF_ICFS, *usual, "note"]
+    left_out += BOX_FIGURES if "gt_known_sd" in table else []
     cells = table.drop(columns=left_out, errors="ignore").astype(object)
     for name in ("gt_known_diff", "gt_known_icfs"):
         if name in table:
@@ -57,7 +58,7 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
             text = [f"{x:+z.1f} [{low:z.1f}, {high:z.1f}]" for x, low, high in ends]
             cells.insert(cells.columns.tolist().index("source"), name, text)
             cells[name] = cells[name].where(table[name].notna())
-    for name in FIGURES:
+    for name in (*FIGURES, *(name for name in MORE if name in cells)):
         cells[name] = [f"{x:.2f}" if pd.notna(x) else "-" for x in table[name]]
         columns = [f"{name}_{end}" for end in ("sd", "low", "high")]
         if columns[0] in table:
@@ -82,7 +83,7 @@ def _spread(deviation: float, low: float, high: float) -> str:
 def format_table(table: pd.DataFrame) -> str:
     """A table as text for a console, its blocks apart."""
     cells = compact(table)
-    right = {*FIGURES, *TO_BASE, *OF_ICFS, "images", "seeds", "without_box", "lam", "gamma"}
+    right = {*FIGURES, *MORE, *TO_BASE, *OF_ICFS, "images", "seeds", "without_box", "lam", "gamma"}
     names = cells.columns.tolist()
     width = {name: max([len(name), *cells[name].str.len()]) for name in names}
 

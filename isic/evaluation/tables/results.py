@@ -15,8 +15,11 @@ from isic.evaluation.protocols import PROTOCOLS
 from isic.storage.faults import reading
 
 FIGURES = ["top1_loc", "top5_loc", "gt_known"]
+MASK_FIGURES = ["pxap", "mask_iou", "boundary_iou"]  # of data sets with true masks
+BOX_FIGURES = ["mean_iou", "gt_known_70", "area_ratio"]
+MORE = [*BOX_FIGURES, *MASK_FIGURES]  # without intervals
 HITS = [f"{name}_hits" for name in FIGURES]  # the outcome of each image
-SEED_COLUMNS = ["model", "lam", "gamma", "backbone", "seed", *FIGURES]
+SEED_COLUMNS = ["model", "lam", "gamma", "backbone", "seed", *FIGURES, *MORE]
 SEED_COLUMNS += ["source", "protocol", "threshold", "images"]
 # Which images were scored; older results do not say.
 SCORED = {"split": "test", "without_box": 0, "note": ""}
@@ -45,7 +48,8 @@ _SCORES = jsonschema.Draft202012Validator(
                     "additionalProperties": {
                         "type": "object",
                         "required": FIGURES,
-                        "properties": dict.fromkeys(FIGURES, _NUMBER) | dict.fromkeys(HITS, _TEXT),
+                        "properties": dict.fromkeys([*FIGURES, *MORE], _NUMBER)
+                        | dict.fromkeys(HITS, _TEXT),
                     },
                 },
             },
@@ -101,13 +105,19 @@ def by_seed(scores: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """
     rows = [
         {name: result.get(name, SCORED.get(name)) for name in SEED_COLUMNS}
-        | {name: figures.get(name) for name in (*FIGURES, *HITS)}
+        | {name: figures.get(name) for name in (*FIGURES, *MORE, *HITS)}
         | {"protocol": protocol}
         for result in scores
         for protocol, figures in (result["protocols"] or {"none": {}}).items()
     ]
     table = pd.DataFrame(rows, columns=[*SEED_COLUMNS, *HITS])
-    return table.astype(dict.fromkeys(FIGURES, float) | dict.fromkeys(COUNTS, "Int64"))
+    return table.astype(dict.fromkeys([*FIGURES, *MORE], float) | dict.fromkeys(COUNTS, "Int64"))
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with figures to 2 decimals, and without those of masks where there are none."""
+    lacking = [name for name in MASK_FIGURES if table[name].isna().all()]
+    return table.round(dict.fromkeys([*FIGURES, *MORE], 2)).drop(columns=lacking)
 
 
 def in_order(table: pd.DataFrame, rows: Sequence[int]) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from isic.errors import InputError
-from isic.evaluation.tables.results import FIGURES, SCORED, by_seed, in_order
+from isic.evaluation.tables.results import FIGURES, MORE, SCORED, by_seed, in_order, shown
 from isic.evaluation.trivial import TRIVIAL
 from isic.settings.runs import ISIC
 
-COLUMNS = ["model", "backbone", *FIGURES, "source", "protocol", "threshold", "images", "seeds"]
-COLUMNS += SCORED
+COLUMNS = ["model", "backbone", *FIGURES, *MORE]
+COLUMNS += ["source", "protocol", "threshold", "images", "seeds", *SCORED]
 INTEGERS = dict.fromkeys(("images", "seeds", "without_box"), "Int64")
 FIRST = (*TRIVIAL, "CAM", "BASE")
 
@@ -26,8 +26,9 @@ def table1(scores: Sequence[dict[str, Any]], published: str | None = None) -> pd
         scores: results as `scores.score` and `score_trivial` give them, in any order.
 
     Returns:
-        The columns `COLUMNS`; figures in percent to 2 decimals, empty where not stated or not
-        scored. `images` and `seeds` are nullable integers, `seeds` the number of seeds averaged.
+        The columns `COLUMNS`, those of masks only where there are any; figures to 2 decimals, all
+        but `area_ratio` in percent, empty where not stated or not scored. `images` and `seeds` are
+        nullable integers, `seeds` the number of seeds averaged.
 
     Raises:
         InputError: no published figures for that data set.
@@ -36,9 +37,7 @@ def table1(scores: Sequence[dict[str, Any]], published: str | None = None) -> pd
     if published not in (None, "none"):
         parts.insert(0, published_rows(published))
     parts = [part for part in parts if len(part)] or parts[:1]
-    table = pd.concat([part.astype(INTEGERS) for part in parts], ignore_index=True)
-    table[FIGURES] = table[FIGURES].round(2)
-    return table
+    return shown(pd.concat([part.astype(INTEGERS) for part in parts], ignore_index=True))
 
 
 def published_rows(dataset: str) -> pd.DataFrame:
@@ -63,9 +62,9 @@ def published_rows(dataset: str) -> pd.DataFrame:
 def measured_rows(scores: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """One row for each model and protocol, the mean over the seeds of a model, in `COLUMNS`."""
     table = by_seed(scores)
-    keys = [name for name in COLUMNS if name not in (*FIGURES, "seeds")]
+    keys = [name for name in COLUMNS if name not in (*FIGURES, *MORE, "seeds")]
     means = table.groupby(keys, sort=False, as_index=False).agg(
-        **{name: (name, "mean") for name in FIGURES}, seeds=("seed", "nunique")
+        **{name: (name, "mean") for name in (*FIGURES, *MORE)}, seeds=("seed", "nunique")
     )
     means["seeds"] = means["seeds"].astype("Int64").mask(means["seeds"] == 0)
     places = [

@@ -40,7 +40,7 @@ def _write_image(folder: Path, size: int, seed: int, job: tuple[int, int, int, i
     name = f"{number:04d}"
     place = Path(SPLITS[split]) / its.name
     Image.fromarray(image).save(folder / place / f"{name}.jpg", quality=92, subsampling=0)
-    Image.fromarray(mask).convert("L").save(folder / "masks" / place / f"{name}.png")
+    Image.fromarray(mask.astype(np.uint8)).save(folder / "masks" / place / f"{name}.png")
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     height, width = mask.shape
     box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
@@ -70,8 +70,8 @@ def generate(
 ) -> None:
     """Write the data set into `folder`, replacing the one that is there, whole or not at all.
 
-    The folder gets train/CLASS/NNNN.jpg, test/CLASS/NNNN.jpg, masks/SPLIT/CLASS/NNNN.png (0 or 255:
-    the visible part of the bird) and boxes.csv (columns `COLUMNS`; pixels, xmax and ymax
+    The folder gets train/CLASS/NNNN.jpg, test/CLASS/NNNN.jpg, masks/SPLIT/CLASS/NNNN.png (1 the
+    visible part of the bird, else 0) and boxes.csv (columns `COLUMNS`; pixels, xmax and ymax
     exclusive; the tight box of the mask). The same arguments give the same bytes.
 
     Args:
