@@ -100,7 +100,11 @@ def main() -> None:
         parts = dict(part.split("~") for part in arm.name.split("_"))
         for kind, (model, function, compress) in kinds.items():
             maps = localisation_maps(
-                model, images, function, side=side, view="full", precision="bf16"
+                *(model, images, function),
+                side=side,
+                view="full",
+                mirrored=compress is not None,
+                precision="bf16",
             )
             if compress is None:
                 units = {"sigmoid": maps}
