@@ -63,6 +63,8 @@ rule predictions:
         images=f"{Files.predictions}/images.csv",
         masks=directory(f"{Files.predictions}/masks"),
         overlays=directory(f"{Files.predictions}/overlays"),
+        previews=directory(f"{Files.predictions}/previews"),
+        page=f"{Files.predictions}/index.html",
         about=f"{Files.predictions}/predictions.json",
     log:
         "results/{dataset}/logs/predictions.log",

@@ -26,7 +26,7 @@ SUFFIXES = frozenset(READ.split())  # of images that are read
 UNREAD = frozenset(OTHER.split())  # of images that are not
 SYSTEM = frozenset(MADE.split("|"))  # of NAS, Windows, macOS and file systems; in small letters
 PREDICTIONS = "predictions.json"  # beside others that `isic predict` wrote:
-WRITTEN = (PREDICTIONS, "images.csv", "boxes.csv", "masks", "overlays")
+WRITTEN = (PREDICTIONS, "images.csv", "boxes.csv", "masks", "overlays", "previews", "index.html")
 LISTED = 3
 
 

@@ -22,13 +22,14 @@ from isic.errors import InputError, printable
 from isic.evaluation.figures.fonts import font, unwritten
 from isic.evaluation.figures.fonts import labels as writable
 from isic.process import cores
+from isic.product.gallery import write_gallery
 from isic.product.localizer import Localization, Localizer
 from isic.product.predictions import ABOUT, BOX_COLUMNS, FORMAT, IMAGE_COLUMNS, OURS
 from isic.storage.files import write_json
 from isic.storage.folders import filled, finish
 from isic.storage.tables import write_csv
 
-OVERLAY = 1024  # longer side of an overlay, pixels
+OVERLAY, PREVIEW = 1024, 320  # longer side, pixels
 # Colours that are told apart by eye on photographs and by most colour-blind people (Okabe, Ito).
 COLOURS = (
     *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0)),
@@ -125,7 +126,7 @@ def predict(
         if options.overlays and (options.classes or labels is not None):
             for line in unwritten(names):
                 bar.write(f"isic: {line}.", file=sys.stderr)
-        for name in ("masks",) * options.masks + ("overlays",) * options.overlays:
+        for name in ("masks",) * options.masks + ("overlays", "previews") * options.overlays:
             (part / name).mkdir()
 
         def written(
@@ -142,12 +143,15 @@ def predict(
             row["note"] = "; ".join(image.notes) or None
             numbered = _numbered(image) if options.masks or options.overlays else None
             if options.overlays and numbered is not None:
-                target = part / "overlays" / overlays[image_id]
+                row["overlay"] = f"overlays/{overlays[image_id]}"
                 try:
-                    save_overlay(paths[place], image, numbered, texts.get(row["class"]), target)
+                    picture = overlay(paths[place], image, numbered, texts.get(row["class"]))
                 except InputError as error:  # it is read a second time, and may be gone by now
                     problem = f"{paths[place]}: cannot be read again ({error})."
                     return {"image_id": image_id, "problem": problem}, []
+                _save_jpeg(picture, part / row["overlay"])
+                picture.thumbnail((PREVIEW, PREVIEW))
+                _save_jpeg(picture, part / "previews" / overlays[image_id])
             if options.masks and numbered is not None:
                 row["mask"] = f"masks/{masks[image_id]}"
                 save_mask(numbered, part / row["mask"])
@@ -169,6 +173,8 @@ def predict(
         place = os.path.realpath(folder)  # by whatever links it is reached
         about = {"root": os.path.relpath(root, place), "classes": names, **(metadata or {})}
         write_json({"format": FORMAT} | about, part / ABOUT)
+        if options.overlays:
+            write_gallery(part, printable(os.path.basename(os.path.realpath(root))))
     return images
 
 
@@ -204,10 +210,10 @@ def save_mask(numbered: np.ndarray, path: Path) -> None:
     image.save(path, "PNG", optimize=False)
 
 
-def save_overlay(
-    source: Path, image: Localization, numbered: np.ndarray, name: str | None, path: Path
-) -> None:
-    """Write an image with its masks tinted, its boxes, their confidence and the class, as JPEG."""
+def overlay(
+    source: Path, image: Localization, numbered: np.ndarray, name: str | None
+) -> Image.Image:
+    """An image with its masks tinted, its boxes, their confidence and the class."""
     picture = decode_small(contents(source), OVERLAY // 2).image
     scale = min(1.0, OVERLAY / max(image.width, image.height))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
@@ -230,5 +236,9 @@ def save_overlay(
             draw.rectangle(draw.textbbox((x, y), text, font=style), fill=colour)
             draw.text((x, y), text, fill=(0, 0, 0), font=style)
             x += draw.textlength(text, font=style) if "\n" not in text else 0
+    return picture
+
+
+def _save_jpeg(picture: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, "JPEG", quality=85)

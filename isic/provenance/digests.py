@@ -23,13 +23,14 @@ PACKAGE = Path(__file__).parents[1]
 GROUPS = ("figure",)  # folders of isic/commands whose commands are named with the folder's name
 DATA = sorted([*PACKAGE.rglob("*.csv"), *PACKAGE.rglob("*.html")])
 # How files are written, recorded, named; what a setting may be (its value is a parameter already);
-# how processes are started, curves shown. None of it changes what is computed.
+# how processes are started, curves and predictions shown. None of it changes what is computed.
 LEFT_OUT = (
     "isic.commands.arguments",
     "isic.commands.options",
     "isic.commands.running",
     "isic.errors",
     "isic.process",
+    "isic.product.gallery",
     "isic.provenance",
     "isic.settings.archives",
     "isic.settings.check",

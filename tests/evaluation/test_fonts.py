@@ -14,7 +14,8 @@ from isic.data.image import digest
 from isic.evaluation.figures import fonts
 from isic.evaluation.figures.drawing import class_texts, text_width
 from isic.evaluation.figures.similarity import similarity
-from isic.product.predict import Localization, save_overlay
+from isic.product import predict
+from isic.product.localizer import Localization
 
 CJK = ["三毛猫", "柴犬犬", "Bläuling", "хомяк", "γάτα", "tab\there"]
 
@@ -83,8 +84,8 @@ def overlay(name: str, path: Path) -> np.ndarray:
     """The upper left of an overlay, with the label of its box."""
     Image.new("RGB", (300, 200)).save(path / "a.png")
     image = Localization(300, 200, None, None, np.ones((9, 9)), {"threshold": 0.5, "side": 65})
-    save_overlay(path / "a.png", image, np.zeros((200, 300), np.uint8), name, path / "a.jpg")
-    return np.asarray(Image.open(path / "a.jpg"))[:30]
+    drawn = predict.overlay(path / "a.png", image, np.zeros((200, 300), np.uint8), name)
+    return np.asarray(drawn)[:30]
 
 
 def test_overlays_tell_classes_apart(machine, tmp_path: Path) -> None:

@@ -43,7 +43,12 @@ def make(root: Path, classes: list[str] = CLASSES, images: dict = IMAGES) -> Pat
             boxes.append(shared | own | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True)))
         mask = f"masks/{name}.png"
         save_mask(numbered, folder / mask)
-        rows.append(shared | {"objects": len(found), "mask": mask})
+        for kind in ("overlays", "previews"):
+            picture = folder / kind / f"{name}.jpg"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", size, (9, 99, 199)).save(picture)
+        drawn = f"overlays/{name}.jpg"
+        rows.append(shared | {"objects": len(found), "mask": mask, "overlay": drawn})
     rows.append({"image_id": "broken.jpg", "problem": "cannot be read"})
     table = pd.DataFrame(rows, columns=IMAGE_COLUMNS)
     whole = ["width", "height", "objects"]

@@ -1,7 +1,6 @@
 """Contact sheets of pseudo-masks, opened in a real browser."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return made(tmp_path, dict.fromkeys(CLASSES, EACH))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Debian's chromium")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ("background-networking", "component-update", "sync")
-    flags = ["--no-sandbox", "--disable-gpu", *(f"--disable-{name}" for name in quiet)]
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=flags)
 
 
 def test_the_page_in_a_browser(run: Path, browser, tmp_path: Path) -> None:

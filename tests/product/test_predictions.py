@@ -116,6 +116,9 @@ def test_predictions_are_complete(photos: Path, model: Path, isic, tmp_path: Pat
         *("overlays/a/x.jpg.jpg", "overlays/a/x.png.jpg"),
         *("overlays/b/y z.jpg", "overlays/c/d/e.jpg"),
     ]
+    assert sorted(images["overlay"]) == overlays
+    assert all((out / name.replace("overlays", "previews")).is_file() for name in overlays)
+    assert "<title>photos: boxes</title>" in (out / "index.html").read_text()
     about = json.loads((out / "predictions.json").read_text())
     assert about["classes"] == CLASSES
     assert (out / about["root"]).resolve() == photos
@@ -368,7 +371,7 @@ def test_a_folder_whose_name_is_not_utf8(model: Path, isic, tmp_path: Path) -> N
 def test_predictions_of_older_code_are_read(photos: Path, model: Path, isic, tmp_path) -> None:
     assert isic("predict", model, photos).status == 0
     path = tmp_path / "predictions/images.csv"
-    pd.read_csv(path).drop(columns="note").to_csv(path, index=False)
+    pd.read_csv(path).drop(columns=["note", "overlay"]).to_csv(path, index=False)
     assert len(read_predictions(tmp_path / "predictions").images) == 4
 
 

@@ -19,6 +19,12 @@ def export(
         Path, File("File (coco, onnx) or new folder (voc, yolo) to write.", writes=True)
     ],
     masks: Annotated[bool, Setting("coco: with masks, as RLE")] = True,
+    only: Annotated[
+        Path | None, File("reviewed.csv, saved from index.html: only its images of --state.")
+    ] = None,
+    state: Annotated[
+        Literal["accepted", "rejected", "box-wrong"], Setting("which images of --only")
+    ] = "accepted",
 ) -> None:
     """Write predictions as COCO, Pascal VOC or YOLO, or a model as ONNX.
 
@@ -36,9 +42,11 @@ def export(
         return
     from isic.product.annotated_folders import write_voc, write_yolo
     from isic.product.exports import write_coco
-    from isic.product.predictions import read_predictions
+    from isic.product.predictions import read_predictions, reviewed
 
     predictions = read_predictions(source)
+    if only:
+        predictions = reviewed(predictions, only, state)
     if format == "coco":
         notes = write_coco(predictions, output, masks)
     else:

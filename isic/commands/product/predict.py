@@ -29,7 +29,9 @@ def predict(
         ),
     ] = None,
     masks: Annotated[bool, Setting("write masks as PNG")] = True,
-    overlays: Annotated[bool, Setting("write images with boxes drawn on them")] = True,
+    overlays: Annotated[
+        bool, Setting("write images with boxes drawn on them, and the page")
+    ] = True,
     classes: Annotated[bool, Setting("name each image's class")] = True,
     index: Annotated[
         Path | None,
@@ -42,9 +44,10 @@ def predict(
     """Put boxes and masks on the objects in new images.
 
     Writes boxes.csv (a row an object: box in pixels of the upright image, x1 and y1 exclusive, and
-    its confidence), images.csv (a row an image), masks/, overlays/. JPEG, PNG, HEIC, AVIF, WebP,
-    TIFF, BMP, GIF and PPM of any mode and orientation are read, up to 500 million pixels. A file
-    that cannot be read is reported, the rest goes on, and the exit status is 3.
+    its confidence), images.csv (a row an image), masks/, overlays/, and index.html, a page to look
+    through them. JPEG, PNG, HEIC, AVIF, WebP, TIFF, BMP, GIF and PPM of any mode and orientation
+    are read, up to 500 million pixels. A file that cannot be read is reported, the rest goes on,
+    and the exit status is 3.
     """
     from isic.data.image import noted
     from isic.data.index import check_unchanged, read_index
