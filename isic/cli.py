@@ -76,7 +76,9 @@ class Commands(click.Group):
                 formatter.write_dl([(n, c.get_short_help_str(200)) for n, c in commands if c])
 
 
-isic = Commands("isic", help=HELP, no_args_is_help=True)
+isic = click.version_option(package_name="isic", message="%(version)s")(
+    Commands("isic", help=HELP, no_args_is_help=True)
+)
 
 
 def main() -> None:

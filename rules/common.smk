@@ -13,7 +13,7 @@ from pathlib import Path
 from isic.data.sources.listing import truth_state
 from isic.data.sources.masked import images_state, masks_state
 from isic.errors import InputError
-from isic.process import WORKFLOW, identity, name_user
+from isic.process import WORKFLOW, end_with_the_workflow, identity, name_user
 from isic.provenance.digests import code_digest
 from isic.provenance.records import fingerprint
 from isic.settings import inputs, jobs, runs
@@ -21,6 +21,7 @@ from isic.settings.check import check
 from isic.storage.layouts import FIGURES, Files
 from isic.storage.locks import lock
 
+end_with_the_workflow()  # where `isic run` started this
 # The `isic` command beside this Python, also where the virtual environment is not activated; and whose end ends
 # the jobs, even if it is killed (`isic.process.end_with_the_workflow`).
 os.environ.update(
