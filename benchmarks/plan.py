@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
+from isic.product.plan import plan
+from isic.product.workflow import job_counts
 from isic.settings.check import check, merge
 from isic.settings.sections import Settings
 
@@ -41,72 +41,9 @@ def count_jobs(dataset: str, settings: Settings, configfiles: list[Path], target
             command += ["--configfile", *(path.resolve() for path in configfiles)]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     said = done.stdout + done.stderr
-    table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", said, re.M)
-    if done.returncode or not table:
+    if done.returncode:
         raise SystemExit(said)
-    counts = dict(line.split() for line in table[1].splitlines())
-    return {rule: int(number) for rule, number in counts.items() if rule != "total"}
-
-
-def plan(
-    settings: Settings, jobs: dict[str, int], train: int, test: int, rates: dict
-) -> pd.DataFrame:
-    """A row a rule: jobs, images that they see in all their passes, hours, and GB on disk.
-
-    Args:
-        settings: the data set's.
-        jobs: by rule.
-        train, test: numbers of images.
-        rates: `images_per_second` and `bytes_per_image`, see `rates` in bench.py.
-    """
-    size = rates["bytes_per_image"]
-    recognizer, features = settings.recognizer, settings.features
-    own = recognizer.backbone is not None
-    trained_here = own and recognizer.epochs > 0
-    side = settings.images.resize
-    # All images at the side of all stages; for a network that is not trained here, the test images.
-    at_its_side = (train * trained_here + test) * own * (recognizer.resize != side)
-    scale = (recognizer.resize / side) ** 2
-    stored = train + test + at_its_side * scale
-    arms = jobs.get("directions", 0) / features.shards
-    on_disk = (features.on_disk or features.shards) / features.shards
-    epochs = settings.classifier.epochs
-    # Rule: images in all passes, what is done to them, and bytes that lie on the disk.
-    stages = {
-        "index": (train + test, "index", 0),
-        "images": (train + test + at_its_side, "pack", stored * 3 * side**2),
-        "image_shard": (train + test + at_its_side, "pack", stored * size["jpeg"]),
-        "similarity": (train, "infer", 0),
-        "classifier": (jobs.get("classifier", 0) * epochs * train, "train_classifier", 0),
-        "plain": (jobs.get("plain", 0) * epochs * train, "train_plain", 0),
-        "recognizer": (recognizer.epochs * train, "train_recognizer", 0),
-        "features": (arms * train, "infer", arms * train * size["features"]),
-        "passing_features": (arms * train, "infer", on_disk * train * size["features"]),
-        "directions": (arms * train, "directions", 0),
-        "masks": (arms * train, "masks", arms * train * size["mask"]),
-        "segmenter": (
-            jobs.get("segmenter", 0) * settings.segmenter.epochs * train,
-            "train_segmenter",
-            0,
-        ),
-        "topk": (test, "infer_recognizer" if own else "infer", 0),
-        "maps": (
-            2 * jobs.get("maps", 0) * test,
-            "infer",
-            2 * jobs.get("maps", 0) * test * size["map"],
-        ),
-        "boxes": (jobs.get("boxes", 0) * test, "boxes", 0),
-        "scores": (jobs.get("scores", 0) * test, "scores", 0),
-    }
-    rows = []
-    for rule, number in jobs.items():
-        images, done, kept = stages.get(rule, (0, None, 0))
-        seconds = images / rates["images_per_second"][done] if images else 0
-        rows.append((rule, number, round(images), done or "", seconds / 3600, kept / 1e9))
-    table = pd.DataFrame(rows, columns=["rule", "jobs", "images", "rate", "hours", "GB"])
-    # In the order of the work.
-    order = {rule: place for place, rule in enumerate(stages)}
-    return table.sort_values("rule", key=lambda rule: rule.map(order), ignore_index=True)
+    return job_counts(said)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from isic.process import (
 )
 from isic.storage.faults import disk_fault, fault_file, fault_number, remedy
 
-PEOPLE = ("init", "check", "predict", "export", "show")
+PEOPLE = ("run", "init", "check", "predict", "export", "show")
 STAGES = (
     *("birds", "fetch", "unpack", "index", "truth", "images", "similarity"),
     *("classifier", "features", "directions", "masks", "segmenter", "recognizer", "topk"),
@@ -44,10 +44,9 @@ HELP = """ISIC: boxes and masks from image labels alone (Wei et al., ECCV 2022).
 
 \b
 From labelled folders to boxes:
-  isic init PHOTOS                       look at the folders, write photos.yaml
-  snakemake --cores 4 results/photos/predictions/boxes.csv --configfile photos.yaml
-  isic export coco results/photos/predictions photos.json
-  isic predict results/photos/model.safetensors NEW_PHOTOS
+  isic run PHOTOS                                     writes PHOTOS-boxes
+  isic export coco PHOTOS-boxes photos.json
+  isic predict PHOTOS-boxes/model.safetensors NEW_PHOTOS
 
 The other commands are the stages of the workflow, each of which can be run by hand. Exit status: 0
 done, 1 bad input or settings, 2 wrong options, 3 done but for some images that cannot be read, 70 a

@@ -2,9 +2,10 @@
 
     def masks(features: Features, output: Output, settings: Masks, size: Resize = Images.resize)
 
-A path, or a text, without a default is an argument, unless it is keyword-only; any other parameter
-is an option. One whose type is a section (`isic.settings.sections`) stands for an option a setting,
-and the function gets the section whole; a parameter of a setting's name takes the setting's place.
+A path, or a text, without a default is an argument, unless it is keyword-only, and so are several
+texts; any other parameter is an option. One whose type is a section (`isic.settings.sections`)
+stands for an option a setting, and the function gets the section whole; a parameter of a setting's
+name takes the setting's place.
 """
 
 from __future__ import annotations
@@ -125,9 +126,10 @@ def _option(one: Declared, required: bool, positional: bool) -> click.Parameter:
         flag = f"{_flag(one.name)}/--no-{one.name.replace('_', '-')}"
         return click.Option([flag], default=one.default, help=one.setting.help, show_default=True)
     kind = _type(one)
-    if required and positional and one.kind is str:
+    if positional and one.kind is str and (required or one.many):
+        nargs = -1 if one.many else 1
         return click.Argument(
-            [one.name], type=kind, nargs=-1 if one.many else 1, required=True, help=one.setting.help
+            [one.name], type=kind, nargs=nargs, required=required, help=one.setting.help
         )
     shown = {"default": one.default, "show_default": one.default is not None}
     given = {"required": True} if required else shown

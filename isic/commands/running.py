@@ -20,7 +20,7 @@ from isic.settings.kinds import Threads
 from isic.settings.sections import Run
 from isic.storage.files import around_replace, check_place, descriptor
 
-UNRECORDED = ("init", "export", "show")  # what they write stands for itself
+UNRECORDED = ("run", "init", "export", "show")  # what they write stands for itself
 # Whose results depend on the number of threads: they take it as an option.
 COMPUTING = (
     *("similarity", "classifier", "features", "directions", "masks", "segmenter", "recognizer"),

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from plan import IMAGENET, count_jobs, plan
+from plan import IMAGENET, count_jobs
 
+from isic.product.plan import plan
 from isic.settings.sections import Features, Settings
 
 ROOT = Path(__file__).parents[2]
