@@ -20,7 +20,7 @@ from isic.process import WORKFLOW, cores, identity
 
 PACKAGE = Path(__file__).parents[1]
 PLACED = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e")
-PATIENCE = 2.0  # seconds that Snakemake has to end by itself
+PATIENCE = 1.0  # seconds that Snakemake has to end by itself
 CLUSTER_PATIENCE = 60.0  # the same, where it may have jobs elsewhere to take back
 LINE_EVERY = 60.0  # seconds between two lines on one stage, where there is no terminal
 TAIL = 20  # lines that are shown of a Snakemake that failed without a word of ours
