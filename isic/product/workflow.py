@@ -27,6 +27,7 @@ TAIL = 20  # lines that are shown of a Snakemake that failed without a word of o
 
 STARTED = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):$")
 FINISHED = re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)$")
+STEPS = re.compile(r"(\d+) of (\d+) steps ")
 EPOCH = re.compile(
     r"(epoch \d+/\d+).*?, ([\d.]+ images/s), (?:(\d+) days?, )?(\d+):(\d+):(\d+) left"
 )
@@ -167,7 +168,7 @@ class Progress:
     expect: Callable[[], Mapping[str, float]] = dict  # asked for them once the index is there
 
     def __post_init__(self) -> None:
-        self.all = self.waiting.total()
+        self.place, self.all = 1, self.waiting.total()
         self.stage = self.words = ""
         self.begin = self.stage_begin = time.monotonic()
         self.ended = 0.0  # expected seconds of the jobs that have ended
@@ -187,6 +188,9 @@ class Progress:
             if rule == "index" and not self.seconds:
                 self.seconds = self.expect()
             self.ended += self.seconds.get(rule, 0.0)
+            return False
+        elif found := STEPS.match(line):  # of which there may be more once the index is there
+            self.place, self.all = int(found[1]) + 1, int(found[2])
             return False
         elif found := EPOCH.match(line):
             self.words = f"{found[1]}, {found[2]}"
@@ -213,9 +217,8 @@ class Progress:
         return later + max(0.0, whole - (now - self.stage_begin))
 
     def __str__(self) -> str:
-        place = min(self.all, self.all - self.waiting.total() + 1)
         left = self.seconds_left()
-        parts = [f"{place} of {self.all}: {self.stage}", self.words]
+        parts = [f"{self.place} of {self.all}: {self.stage}", self.words]
         parts += [f"about {duration(left)} left of the whole"] if left is not None else []
         return ", ".join(filter(None, parts))
 

@@ -28,8 +28,9 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 DIGESTS = "from isic.provenance.digests import *; print(*map(code_digest, command_modules()))"
 PARTS = ("boxes.csv", "masks", "overlays", "model.safetensors", "check.html", "coco.json", "yolo")
+DRAWN = "--genera 2 --species 1 --train-images 6 --test-images 1 --size 80".split()
 TINY = {
-    "images": {"resize": 40, "crop": 33},
+    "images": {"resize": 64, "crop": 56},
     "similarity": {"dimensions": 2},
     "classifier": {**NETWORK, "classes_per_batch": 2, "images_per_class": 4},
     "segmenter": {"batch_size": 4},
@@ -83,7 +84,8 @@ def test_it_runs_in_an_empty_folder(installed: Path, empty: Path) -> None:
 
 
 def test_from_photographs_to_boxes_interrupted(installed: Path, empty: Path) -> None:
-    photos(empty / "p", {"a": 6, "b": 6})
+    said(installed / "isic", "birds", "drawn", *DRAWN)
+    os.rename("drawn/train", "p")
     own = {"source": {"type": "folder", "root": "../p"}, **TINY}
     (empty / "p-boxes").mkdir()
     (empty / "p-boxes/settings.yaml").write_text(yaml.safe_dump({"datasets": {"p": own}}))

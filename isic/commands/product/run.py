@@ -7,8 +7,9 @@ import shlex
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -70,7 +71,8 @@ def run(
         if to or backbone or weights:
             raise InputError(f"{photos}: --to, --backbone and --weights are for a folder.")
         folder = output or Path()
-        _make(config, photos, folder, None, [f"table{table or 1}.csv"], snakemake, dry_run)
+        with _interruptible(folder):
+            _make(config, photos, folder, None, [f"table{table or 1}.csv"], snakemake, dry_run)
         if not dry_run:
             _print_table(folder / "results" / photos / f"table{table or 1}.csv")
         return
@@ -81,18 +83,28 @@ def run(
         raise InputError(f"{folder}: lies in {root}. Name another folder with --output.")
     tables = [f"table{table}.csv"] if table else []
     targets = ["predictions/boxes.csv", "model.safetensors", "check.html", *tables]
-    with tempfile.TemporaryDirectory() as scratch:
+    with _interruptible(folder), tempfile.TemporaryDirectory() as scratch:
         work = folder if not dry_run or (folder / SETTINGS).exists() else Path(scratch)
-        counts = _settle(root, work / SETTINGS, backbone, weights)
+        index = _settle(root, work / SETTINGS, backbone, weights)
         name, stated = _stated(root, work / SETTINGS)
         if not dry_run:
             _lead(work, name)
-        _make(merge(config, stated), name, work, work / SETTINGS, targets, snakemake, dry_run,
-              counts)  # fmt: skip
+        stated = merge(config, stated)
+        _make(stated, name, work, work / SETTINGS, targets, snakemake, dry_run, index)
     if not dry_run:
         _finish(folder, name, to or ())
         for one in tables:
             _print_table(folder / "results" / name / one)
+
+
+@contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Say in what state a run is left that a person stops."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"stopped. What is done is kept in {folder}; type the same again, and it goes on.")
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _beside(root: Path) -> Path:
@@ -205,14 +217,12 @@ def _make(
     print(f"{jobs.total()} jobs: {', '.join(jobs)}")
     expected = seconds() if TRAININGS & set(jobs) else {}
     if dry_run:
+        if TRAININGS & set(jobs) and not expected:
+            print("how long, and how much disk, can be told once the images are there")
         return
     print(f"snakemake {shlex.join(words)}", flush=True)
     patience = CLUSTER_PATIENCE if snakemake else PATIENCE
-    try:
-        run(words, Progress(jobs, expected, seconds), Display(), patience)
-    except KeyboardInterrupt:
-        print(f"stopped. What is done is kept in {folder}; type the same again, and it goes on.")
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    run(words, Progress(Counter(jobs), expected, seconds), Display(), patience)
 
 
 def _expected(
