@@ -33,6 +33,7 @@ TINY = {
     "images": {"resize": 64, "crop": 56},
     "similarity": {"dimensions": 2},
     "classifier": {**NETWORK, "classes_per_batch": 2, "images_per_class": 4},
+    "features": {"shards": 1},
     "segmenter": {"batch_size": 4},
 }
 

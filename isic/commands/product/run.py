@@ -262,9 +262,10 @@ def _finish(folder: Path, name: str, formats: Sequence[str]) -> None:
             shutil.rmtree(target)
         export(form, place, target)  # type: ignore[arg-type]  # its formats, but for onnx
     found = read_predictions(place)
+    pages = (place / "index.html", folder / "check.html")  # what there is to look at
     print(
         f"{len(found.boxes)} boxes in {len(found.images)} images: {place / 'boxes.csv'}, masks, "
-        f"overlays\nlook: {folder / 'check.html'}, {place / 'overlays'}\n"
+        f"overlays\nlook: {', '.join(str(page) for page in pages if page.exists())}\n"
         f"use:  isic predict {shlex.quote(str(folder / 'model.safetensors'))} NEW_PHOTOS"
     )
 
