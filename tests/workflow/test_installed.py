@@ -32,7 +32,7 @@ DRAWN = "--genera=2", "--species=1", "--train-images=6", "--test-images=1", "--s
 TINY = {
     "images": {"resize": 64, "crop": 56},
     "similarity": {"dimensions": 2},
-    "classifier": {**NETWORK, "classes_per_batch": 2, "images_per_class": 4},
+    "classifier": {**NETWORK, "epochs": 1, "classes_per_batch": 2, "images_per_class": 4},
     "features": {"shards": 1},
     "segmenter": {"batch_size": 4},
 }
