@@ -91,6 +91,7 @@ def test_from_photographs_to_boxes_interrupted(installed: Path, empty: Path) -> 
     (empty / "p-boxes").mkdir()
     (empty / "p-boxes/settings.yaml").write_text(yaml.safe_dump({"datasets": {"p": own}}))
     command = [installed / "isic", "run", "p", "--to", "coco,yolo"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
     first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert first.stdout is not None
     while ": classifier" not in (line := first.stdout.readline()):
