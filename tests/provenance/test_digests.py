@@ -160,7 +160,7 @@ def test_an_edit_changes_its_users_and_nothing_else(
         ("storage/files.py", replace("is a folder. Name", "is none. Name"), set()),
         ("training/loop.py", replace("goes on from epoch", "continues with epoch"), set()),
         ("method/nmf.py", replace("feature maps that are", "maps that are"), set()),
-        ("product/exports.py", lambda text: f"{text}\nEXTRA = 1\n", {"export"}),
+        ("product/exports.py", lambda text: f"{text}\nEXTRA = 1\n", {"export", "run"}),
         ("settings/check.py", lambda text: f"{text}\nEXTRA = 1\n", set()),
         ("method/nmf.py", replace("np.maximum(", "np.minimum("), {"directions"}),
         ("process.py", replace("cores()", "few_cores()"), set()),

@@ -27,7 +27,16 @@ from isic.provenance.digests import code_digest, command_modules
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 DIGESTS = "from isic.provenance.digests import *; print(*map(code_digest, command_modules()))"
-PARTS = ("boxes.csv", "masks", "overlays", "model.safetensors", "check.html", "coco.json", "yolo")
+PARTS = (
+    "boxes.csv",
+    "masks",
+    "overlays",
+    "index.html",
+    "model.safetensors",
+    "check.html",
+    "coco.json",
+    "yolo",
+)
 DRAWN = "--genera=2", "--species=1", "--train-images=6", "--test-images=1", "--size=80"
 TINY = {
     "images": {"resize": 64, "crop": 56},

@@ -54,7 +54,7 @@ def run(
     """From labelled photographs to boxes and masks, in one command.
 
     Looks at the folder, trains, localises, and fills PHOTOS-boxes: boxes.csv, masks, overlays,
-    model.safetensors, check.html, and settings.yaml, which counts when it is there. No boxes are
+    index.html, model.safetensors, and settings.yaml, which counts when it is there. No boxes are
     needed. Interrupted, the same command goes on. The workflow does the work, and its snakemake
     line is printed. isic run birds is the demo: a generated data set, and Table 1.
     """
