@@ -72,7 +72,7 @@ def mask_figures(
                 seen = np.asarray(levels.resize(to, Image.Resampling.BILINEAR)).clip(0, 1)
                 resized = Image.fromarray(true).resize(to, Image.Resampling.NEAREST)
                 counts.append(pixel_counts(seen, np.asarray(resized)))
-            return counts, mask_overlaps(object_mask(objects, threshold, size), true)
+            return counts, mask_overlaps(object_mask(objects, size), true)
 
         wanted = set(rows)
         batches = maps.batches("full")

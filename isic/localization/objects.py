@@ -17,6 +17,7 @@ from isic.localization.interpolation import upsample
 # Confidence compares an object as a low and as a high threshold of the sigmoid show it. Chosen on
 # the training images of two data sets (docs/results/confidence.md).
 LOW, HIGH = 0.3, 0.9
+ABOVE, BELOW = 0.95, 0.05  # of the sigmoid: surely object, surely background
 EIGHT = np.ones((3, 3), int)  # what connects: pixels that touch, also at corners
 MOST = 255  # objects of an image: a mask file has a byte a pixel
 
@@ -26,7 +27,9 @@ class Objects(NamedTuple):
 
     boxes: np.ndarray  # (k, 4) float64 x0, y0, x1, y1, pixels of the image, x1 and y1 exclusive
     map: np.ndarray  # (s, s) float32, the map in the view
-    labels: np.ndarray  # (s, s) int, its components above the threshold, 0 below
+    shown: np.ndarray  # (s, s) float32, whose components the objects are: the map, or a mask of it
+    threshold: float  # of what is shown
+    labels: np.ndarray  # (s, s) int, the components above the threshold, 0 below
     ids: np.ndarray  # (k,) int, the label of each object
 
     @property
@@ -35,12 +38,28 @@ class Objects(NamedTuple):
         return np.array([_confidence(self.map, self.labels, label) for label in self.ids])
 
 
+def refined(map_: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """What is object in an image, up to where its colours change (GrabCut).
+
+    Args:
+        map_: (h, w) float in 0 … 1, the sigmoid.
+        image: (s, s, 3) uint8, the view that the network saw.
+
+    Returns:
+        (s, s) bool.
+    """
+    from isic.localization.grabcut import grabcut  # cv2: only who refines needs it
+
+    return grabcut(image, upsample(map_[None], image.shape[:2])[0], above=ABOVE, below=BELOW)
+
+
 def find_objects(
     map_: np.ndarray,
     threshold: float,
     side: int,
     size: tuple[int, int],
     *,
+    mask: np.ndarray | None = None,
     all_objects: bool = False,
     min_area: float = 0.0,
 ) -> Objects:
@@ -51,14 +70,17 @@ def find_objects(
         threshold: an object is an 8-connected component above it.
         side: s, of the view that the network saw, pixels.
         size: width and height of the image, pixels.
+        mask: (s, s) bool, see `refined`: if not empty, its components count, not the map's.
         all_objects: every component counts, up to the 255 largest, else only the largest.
         min_area: least area of an object as a share of the image, 0 … 1.
 
     Returns:
         Objects; maybe none.
     """
-    full = upsample(map_[None], (side, side))
-    found = components(full > np.float32(threshold))
+    full = shown = upsample(map_[None], (side, side))[0]
+    if mask is not None and mask.any():
+        shown, threshold = mask.astype(np.float32), 0.5
+    found = components(shown[None] > np.float32(threshold))
     order = np.argsort(-found.area, kind="stable")
     chosen = order if all_objects else order[:1]
     chosen = chosen[found.area[chosen] >= min_area * side**2][:MOST]
@@ -66,7 +88,9 @@ def find_objects(
     sizes = np.tile(np.array(size, float), (len(chosen), 1))
     return Objects(
         boxes=from_view(found.boxes[chosen], sizes, View(side)),
-        map=full[0],
+        map=full,
+        shown=shown,
+        threshold=threshold,
         labels=labels,
         ids=ids,
     )
@@ -82,18 +106,15 @@ def _confidence(full: np.ndarray, labels: np.ndarray, label: int) -> float:
     free = full > LOW
     free &= labels == 0
     around, _ = ndimage.label(free | object_, EIGHT)
-    held = around.ravel()[object_.argmax()]
-    return np.count_nonzero(full[object_] > HIGH) / np.count_nonzero(around == held)
+    held = around == around.ravel()[object_.argmax()]
+    return np.count_nonzero(full[held] > HIGH) / np.count_nonzero(held)
 
 
-def pixel_mask(
-    objects: Objects, number: int, threshold: float, size: tuple[int, int]
-) -> np.ndarray:
+def pixel_mask(objects: Objects, number: int, size: tuple[int, int]) -> np.ndarray:
     """The mask of an object in the image's own pixels.
 
     Args:
         number: of the object, from 0.
-        threshold: as in `find_objects`.
         size: width and height of the image, pixels.
 
     Returns:
@@ -107,18 +128,18 @@ def pixel_mask(
     own = (objects.labels == 0) | (objects.labels == objects.ids[number])
     side = len(objects.labels)
     region = np.array([x0 / width, y0 / height, x1 / width, y1 / height]) * side
-    values = Image.fromarray(np.where(own, objects.map, np.float32(0)))
+    values = Image.fromarray(np.where(own, objects.shown, np.float32(0)))
     scaled = np.asarray(values.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, tuple(region)))
     # In an image smaller than the view a speck may fall below the threshold.
-    mask[y0:y1, x0:x1] = scaled > min(threshold, np.nextafter(scaled.max(), np.float32(-1)))
+    mask[y0:y1, x0:x1] = scaled > min(objects.threshold, np.nextafter(scaled.max(), np.float32(-1)))
     return mask
 
 
-def object_mask(objects: Objects, threshold: float, size: tuple[int, int]) -> np.ndarray:
+def object_mask(objects: Objects, size: tuple[int, int]) -> np.ndarray:
     """The mask of a map: of its largest object, whose box is the map's. (height, width) bool."""
     if not len(objects.boxes):
         return np.zeros(size[::-1], bool)
-    return pixel_mask(objects, 0, threshold, size)
+    return pixel_mask(objects, 0, size)
 
 
 def pixel_box(box: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:

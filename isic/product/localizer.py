@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from torch import Tensor
 from isic.data.batches import normalised
 from isic.data.encoded import prefetch
 from isic.errors import InputError
-from isic.localization.objects import Objects, find_objects, pixel_mask
+from isic.localization.objects import Objects, find_objects, pixel_mask, refined
 from isic.networks.files import Model, load_model
 from isic.networks.fusion import logits
 from isic.process import cores
@@ -56,7 +56,7 @@ class Localization:
     class_name: str | None
     probability: float | None
     _map: np.ndarray  # (h, w), the segmenter's sigmoid: small, and all else follows from it
-    _options: dict[str, Any]  # of find_objects
+    _options: dict[str, Any]  # of find_objects; a refined mask is among them
     notes: tuple[str, ...] = ()
 
     @property
@@ -75,10 +75,9 @@ class Localization:
 
     def each_mask(self) -> Iterator[np.ndarray]:
         """`masks`, one after the other: each is as large as the image."""
-        size, threshold = (self.width, self.height), self._options["threshold"]
         objects = self._objects()
         for i in range(len(objects.boxes)):
-            yield pixel_mask(objects, i, threshold, size)
+            yield pixel_mask(objects, i, (self.width, self.height))
 
     def __len__(self) -> int:
         """How many objects were found."""
@@ -147,6 +146,7 @@ class Localizer:
         *,
         all_objects: bool = False,
         min_area: float = 0.0,
+        refine: bool = False,
         classes: bool = True,
     ) -> list[Localization]:
         """Localise the objects of images; `stream` is for more than memory should hold.
@@ -156,6 +156,7 @@ class Localizer:
                 (h, w, 3) uint8 RGB; or one of them.
             all_objects: every object, else only the largest of each image.
             min_area: least area of an object as a share of its image, 0 … 1.
+            refine: end boxes and masks where the image's colours change (GrabCut).
             classes: name each image's class, if the model has a recognizer.
 
         Returns:
@@ -166,7 +167,7 @@ class Localizer:
         """
         results = []
         for found in self.stream(
-            images, all_objects=all_objects, min_area=min_area, classes=classes
+            images, all_objects=all_objects, min_area=min_area, refine=refine, classes=classes
         ):
             if isinstance(found, InputError):
                 raise found
@@ -179,6 +180,7 @@ class Localizer:
         *,
         all_objects: bool = False,
         min_area: float = 0.0,
+        refine: bool = False,
         classes: bool = True,
         batch_size: int = BATCH,
     ) -> Iterator[Localization | InputError]:
@@ -197,6 +199,9 @@ class Localizer:
             except InputError as error:
                 return error
 
+        def refine_one(found: Localization, seen: _Seen) -> Localization:
+            return replace(found, _options=options | {"mask": refined(found._map, seen.whole)})
+
         with ThreadPoolExecutor(cores()) as pool:
             sources = iter(several(images))
             batches = iter(lambda: list(islice(sources, batch_size)), [])
@@ -210,6 +215,8 @@ class Localizer:
             for batch in map(decoded, batches) if on_cpu else prefetch(decoded, batches):
                 readable = [seen for seen in batch if isinstance(seen, _Seen)]
                 found = list(self._localized(readable, named, options)) if readable else []
+                if refine:
+                    found = list(pool.map(refine_one, found, readable))
                 list(pool.map(len, found))  # looks for the objects, in threads
                 localized = iter(found)
                 for seen in batch:

@@ -79,6 +79,7 @@ class PredictOptions:
 
     all_objects: bool = False
     min_area: float = 0.0
+    refine: bool = False
     masks: bool = True
     overlays: bool = True
     classes: bool = True
@@ -119,6 +120,7 @@ def predict(
             paths,
             all_objects=options.all_objects,
             min_area=options.min_area,
+            refine=options.refine,
             classes=options.classes and labels is None,
         )
         names = list(dict.fromkeys(labels)) if labels is not None else localizer.model.classes

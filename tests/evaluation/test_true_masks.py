@@ -146,11 +146,11 @@ def test_a_map_is_laid_over_the_whole_original_image(maps_file: Path) -> None:
 def test_the_mask_of_a_map_is_the_one_that_predictions_have() -> None:
     map_ = ndimage.gaussian_filter(square(20, 60) + square(70, 80, 70, 80), 3.0)
     objects = find_objects(map_, 0.5, SIDE, (300, 200))
-    mask = object_mask(objects, 0.5, (300, 200))
-    assert (mask == pixel_mask(objects, 0, 0.5, (300, 200))).all()
+    mask = object_mask(objects, (300, 200))
+    assert (mask == pixel_mask(objects, 0, (300, 200))).all()
     assert not mask[140:, 210:].any()  # the smaller object is not of it
     none = find_objects(map_, 2.0, SIDE, (300, 200))
-    assert not object_mask(none, 2.0, (300, 200)).any()
+    assert not object_mask(none, (300, 200)).any()
 
 
 def test_scores_and_tables_have_them_where_there_are_masks(maps_file: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isic.localization.boxes import boxes_from_maps
-from isic.localization.objects import Objects, find_objects, pixel_box, pixel_mask
+from isic.localization.objects import Objects, find_objects, pixel_box, pixel_mask, refined
 
 SIDE = 65  # maps of 9 positions, 8 pixels apart
 
@@ -73,7 +73,7 @@ def test_confidence_of_an_object_does_not_depend_on_others() -> None:
 def test_masks_lie_in_their_boxes_and_reach_their_sides(size: tuple[int, int]) -> None:
     found = find(TWO, size, all_objects=True)
     for number, box in enumerate(found.boxes):
-        mask = pixel_mask(found, number, 0.5, size)
+        mask = pixel_mask(found, number, size)
         assert mask.shape == (size[1], size[0])
         x0, y0, x1, y1 = pixel_box(box, size)
         assert mask[y0:y1, x0:x1].sum() == mask.sum() > 0
@@ -87,7 +87,7 @@ def test_in_the_views_own_pixels_the_mask_is_the_component() -> None:
     found = find(TWO, all_objects=True)
     for number in (0, 1):
         assert (
-            pixel_mask(found, number, 0.5, (SIDE, SIDE)) == (found.labels == found.ids[number])
+            pixel_mask(found, number, (SIDE, SIDE)) == (found.labels == found.ids[number])
         ).all()
 
 
@@ -95,7 +95,7 @@ def test_masks_of_neighbours_do_not_hold_each_other() -> None:
     near = np.zeros((9, 9), np.float32)
     near[2:7, 1:4] = near[2:7, 5:8] = 0.9
     found = find(near, (640, 640), all_objects=True)
-    first, second = (pixel_mask(found, number, 0.5, (640, 640)) for number in (0, 1))
+    first, second = (pixel_mask(found, number, (640, 640)) for number in (0, 1))
     assert (first & second).sum() == 0
     assert first.sum() == pytest.approx(second.sum(), rel=0.02)
 
@@ -174,7 +174,7 @@ def test_the_mask_of_an_object_holds_no_other_that_lies_in_its_box() -> None:
     map_[2:14, 2:5] = map_[11:14, 2:14] = 0.9  # an L
     map_[3:7, 8:12] = 0.9  # in its box
     found = find_objects(map_, 0.5, 16, (160, 160), all_objects=True)
-    large, small = (pixel_mask(found, number, 0.5, (160, 160)) for number in (0, 1))
+    large, small = (pixel_mask(found, number, (160, 160)) for number in (0, 1))
     assert not large[20:80, 70:140].any()
     assert large[30:130, 30:40].all()
     assert small[35:65, 85:115].all()
@@ -186,8 +186,51 @@ def test_in_a_larger_image_the_edge_of_a_mask_is_the_maps_own(size: int) -> None
     """A slope from corner to corner: its edge is a straight line, not the view's pixels."""
     y, x = np.mgrid[:9, :9]
     found = find_objects(((y + x) / 16).astype(np.float32), 0.5, 9, (size, size))
-    mask = pixel_mask(found, 0, 0.5, (size, size))
+    mask = pixel_mask(found, 0, (size, size))
     y, x = (np.mgrid[:size, :size] + 0.5) * 9 / size - 0.5
     inside = (y > 0.5) & (x > 0.5) & (y < 7.5) & (x < 7.5)  # where the image's edge does not tell
     expected = y + x > 8
     assert (mask == expected)[inside].mean() > 0.99
+
+
+def discs(*places: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bright discs (y, x, radius) on dark ground, their pixels, and a map of (SIDE, SIDE) that is
+    1 within half of each radius, above 0.9 just beyond it, and 0 from twice of it."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    far = np.min([np.hypot(y - b, x - a) / radius for b, a, radius in places], 0)
+    noise = np.random.default_rng(0).integers(-9, 10, (SIDE, SIDE, 3))
+    image = (np.where(far < 1, 190, 40)[..., None] + noise).astype(np.uint8)
+    return image, far < 1, np.interp(far, [0.5, 1.1, 2], [1, 0.92, 0]).astype(np.float32)
+
+
+def test_a_refined_object_ends_where_its_colours_end() -> None:
+    image, disc, map_ = discs((30, 34, 12))
+    size = (4 * SIDE, 3 * SIDE)
+    spilt = find_objects(map_, 0.4, SIDE, size)
+    found = find_objects(map_, 0.4, SIDE, size, mask=refined(map_, image))
+    expected = np.array([23 * 4, 19 * 3, 46 * 4, 42 * 3])
+    assert np.abs(spilt.boxes[0] - expected).min() > 10
+    assert np.abs(found.boxes[0] - expected).max() <= 4
+    assert found.confidence.tolist() == spilt.confidence.tolist() == pytest.approx([0.44], abs=0.02)
+    mask = pixel_mask(found, 0, size)
+    enlarged = disc.repeat(3, 0).repeat(4, 1)
+    assert (mask & enlarged).sum() / (mask | enlarged).sum() > 0.95
+    assert (pixel_mask(spilt, 0, size) & ~enlarged).sum() > enlarged.sum()
+
+
+def test_refined_objects_have_their_own_masks() -> None:
+    image, disc, map_ = discs((18, 18, 9), (38, 38, 12))
+    assert len(find_objects(map_, 0.4, SIDE, (SIDE, SIDE), all_objects=True).boxes) == 1
+    found = find_objects(map_, 0.4, SIDE, (SIDE, SIDE), mask=refined(map_, image), all_objects=True)
+    assert np.abs(found.boxes - [[27, 27, 50, 50], [10, 10, 27, 27]]).max() <= 1
+    large, small = (pixel_mask(found, number, (SIDE, SIDE)) for number in (0, 1))
+    assert not (large & small).any()
+    assert ((large | small) ^ disc).sum() <= 0.05 * disc.sum()
+
+
+def test_where_nothing_is_refined_the_map_counts() -> None:
+    image, _, map_ = discs((30, 34, 12))
+    for faint, number in ((map_ * 0, 0), (map_ * 0.4, 1)):
+        mask = refined(faint, image)
+        assert not mask.any()
+        assert len(find_objects(faint, 0.3, SIDE, (SIDE, SIDE), mask=mask).boxes) == number

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from isic import InputError, Localization, Localizer
 from isic.data.image import decode_small
 from isic.localization.boxes import View, boxes_from_maps, from_view
+from isic.localization.objects import refined
 from isic.localization.views import whole
 from isic.method.recognizer import best_classes
 from isic.networks.files import load_model, save_model
@@ -140,6 +141,15 @@ def test_the_batch_does_not_matter(localizer: Localizer, files: list[Path]) -> N
     one = [found.boxes for found in localizer.stream(many, batch_size=1)]
     seven = [found.boxes for found in localizer.stream(many, batch_size=7)]
     assert np.allclose(one, seven)
+
+
+def test_each_image_is_refined_to_its_own_colours(localizer: Localizer, files: list[Path]) -> None:
+    found = list(localizer.stream([files[0], "nowhere.jpg", *files[1:]], refine=True))
+    del found[1]
+    for path, one, plain in zip(files, found, localizer(files), strict=True):
+        mask = refined(plain._map, localizer._seen(path, False).whole)
+        assert (one._options["mask"] == mask).all()
+        assert one.boxes.tolist() != plain.boxes.tolist()
 
 
 def test_an_image_that_cannot_be_read_is_named(localizer: Localizer, files: list[Path]) -> None:

@@ -139,6 +139,17 @@ def test_what_is_not_wanted_is_not_written(photos: Path, model: Path, isic, tmp_
     assert boxes[["class", "probability", "area"]].isna().all(axis=None)
 
 
+def test_refined_masks_are_others(photos: Path, model: Path, isic) -> None:
+    written = []
+    for option in ("--no-refine", "--refine"):
+        assert (
+            isic("predict", model, photos, "--no-overlays", option, "--output", option).status == 0
+        )
+        written.append(read_predictions(Path(option)))
+    for plain, other in zip(*(list(one.images.itertuples()) for one in written), strict=True):
+        assert (written[0].mask(plain) != written[1].mask(other)).any()
+
+
 def test_a_bad_file_is_reported_and_the_rest_goes_on(model: Path, isic, tmp_path: Path) -> None:
     read, broken = write_all(tmp_path / "odd")
     run = isic("predict", model, *read, *broken, "nowhere.png", "--all-objects")

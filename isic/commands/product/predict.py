@@ -28,6 +28,9 @@ def predict(
             most=1,
         ),
     ] = None,
+    refine: Annotated[
+        bool, Setting("end boxes and masks where the image's colours change")
+    ] = False,
     masks: Annotated[bool, Setting("write masks as PNG")] = True,
     overlays: Annotated[
         bool, Setting("write images with boxes drawn on them, and the page")
@@ -74,7 +77,7 @@ def predict(
         ids = image_ids(files)
     if min_area is None:  # of every image one box, however small the object
         min_area = 0.01 if all_objects else 0.0
-    options = PredictOptions(all_objects, min_area, masks, overlays, classes)
+    options = PredictOptions(all_objects, min_area, refine, masks, overlays, classes)
     localizer = Localizer.load(model, pick_device())
     found = predict(
         localizer,
