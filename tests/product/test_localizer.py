@@ -236,7 +236,7 @@ def test_the_readmes_three_lines_run(model: Path, files: list[Path], monkeypatch
     start = text.index("from isic import Localizer")
     code = text[start : text.index("```", start)]
     monkeypatch.chdir(files[0].parent)
-    code = code.replace("results/photos/model.safetensors", str(model))
+    code = code.replace("photos-boxes/model.safetensors", str(model))
     code = code.replace("a.jpg", "0.png").replace("b.jpg", "1.png")
     exec(compile(code, "README.md", "exec"), {})
 
