@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from isic.data.index import class_ids, read_index, read_truth, trained
+from isic.data.index import class_ids, read_index, read_truth
 from isic.data.pack import load_images
 from isic.localization.boxes import CORNERS, View, boxes_from_maps, from_view, iou
 from isic.localization.maps import cam, contrast, localisation_maps, nmf, segmenter
@@ -71,14 +71,14 @@ def main() -> None:
         image: own[CORNERS].to_numpy(float)
         for image, own in read_truth(asked.run / "truth.csv").groupby("image_id")
     }
-    rows = trained(index)
-    rows = rows[index["image_id"].iloc[rows].isin(list(boxes)).to_numpy()]
+    scored = (index["split"] == "train") & index["image_id"].isin(list(boxes))
+    rows = np.flatnonzero(scored)
     truth = [boxes[image] for image in index["image_id"].iloc[rows]]
     sizes = index[["width", "height"]].to_numpy(float)[rows]
     share = np.array([np.prod(own[0, 2:] - own[0, :2]) for own in truth]) / sizes.prod(1)
     labels = class_ids(index)[rows]
     (packed,) = asked.run.glob("images~*.h5")
-    images = load_images(packed, index, rows)
+    images = load_images(packed, index, scored.to_numpy())
     side = asked.crop
 
     def of_class(maps: np.ndarray) -> np.ndarray:

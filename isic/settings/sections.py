@@ -281,7 +281,7 @@ class Boxes:
     fused: Annotated[
         float, Setting("share of the map's contrast: CAM and NMF of fused maps", above=0, below=1)
     ] = 0.38
-    segmenter: Sigmoid = 0.45
+    segmenter: Sigmoid = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
