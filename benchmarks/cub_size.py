@@ -25,14 +25,13 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from bench import SMALL
 
 from isic.data.sources.birds.generate import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "CUB_200_2011"
-GENERA, SPECIES = (2, 2) if SMALL else (40, 5)  # 200 classes
-TRAIN, TEST = (16, 8) if SMALL else (5994, 5794)
+GENERA, SPECIES = 40, 5  # 200 classes
+TRAIN, TEST = 5994, 5794
 WEIGHTS = {
     "ResNet50_Weights.IMAGENET1K_V1": "resnet50",
     "EfficientNet_B7_Weights.IMAGENET1K_V1": "efficientnet_b7",
