@@ -40,8 +40,8 @@ def test_nothing_unpickles_evaluates_or_starts_a_shell(path: Path):
             if called == "torch.load":
                 assert "weights_only=True" in ast.unparse(node)
             if called.startswith("subprocess."):  # of its own arguments, or pip; without a shell
-                starts = {"subprocess.Popen": "launch.py", "subprocess.run": "weights.py"}
-                assert path.name == starts[called]
+                starts = {"launch.py", "weights.py", "workflow.py"}
+                assert path.name in starts
                 assert "shell" not in ast.unparse(node)
 
 

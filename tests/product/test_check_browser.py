@@ -81,7 +81,7 @@ def test_warnings_and_the_threshold_in_use_are_seen(run: Path, browser, tmp_path
         assert (flagged == "flagged") == bool(own)
         used = section.locator("figure.used")
         assert used.count() == 1
-        assert "above 1.50 (in use)" in used.inner_text()
+        assert "above 0.60 (in use)" in used.inner_text()
         widths = section.locator("img").evaluate_all(
             "all => all.map(i => [getComputedStyle(i).outlineStyle, i.closest('.used') !== null])"
         )

@@ -227,12 +227,11 @@ def test_ten_thousand_images(opened, tmp_path: Path) -> None:
         page.evaluate("scrollBy(0, 40_000)")
         page.wait_for_function(HOLD)
         assert 10 < page.locator(".tile").count() < 120
-        top, low = page.evaluate("[list.getBoundingClientRect().top, innerHeight]")
-        shown = page.evaluate(
-            f"[...drawn.values()].filter((t) => t.offsetTop + {top} < {low}"
-            f" && t.offsetTop + t.offsetHeight + {top} > 0).length"
+        page.wait_for_function(  # two rows of tiles, as soon as the browser has told of the scroll
+            "() => { const top = list.getBoundingClientRect().top;"
+            "return [...drawn.values()].filter((t) => t.offsetTop + top < innerHeight"
+            " && t.offsetTop + t.offsetHeight + top > 0).length >= 2 * across; }"
         )
-        assert shown >= 2 * page.evaluate("across")
     assert seconds() - before < 2
     page.locator(".tile").first.focus()
     page.keyboard.press("End")

@@ -116,7 +116,9 @@ def test_from_photographs_to_boxes_interrupted(installed: Path, empty: Path) -> 
     assert alive(children, 1) == []
 
     text = said(*command)
-    assert re.search(r"^1 of \d+: classifier", text, re.M)  # what was done is not done again
+    jobs = re.search(r"^\d+ jobs: (.*)$", text, re.M)[1].split(", ")
+    assert "classifier" in jobs
+    assert {"index", "images"}.isdisjoint(jobs)  # what was done is not done again
     assert re.search(r"^\d+ boxes in 12 images: p-boxes/boxes.csv", text, re.M)
     assert set(PARTS) <= set(os.listdir("p-boxes"))
     assert len(read_predictions("p-boxes").missing()) == 0

@@ -19,7 +19,7 @@ NEW_ARM = {"classifier": 1, "features": 2, **DIRECTIONS}
         ({"classifier": {"gamma": 0.4}}, NEW_ARM),
         ({"classifier": {"lam": 0.5}}, NEW_ARM),
         ({"directions": {"compress": 1.0}}, DIRECTIONS),
-        ({"masks": {"foreground": 0.6}}, MASKS),
+        ({"masks": {"foreground": 0.7}}, MASKS),
         ({"segmenter": {"epochs": 3}}, SEGMENTER),
         ({"boxes": {"segmenter": 0.6}}, BOXES),
         ({"scores": {"protocols": ["crop"]}}, {"scores": 3, "trivial": 1, "table1": 1}),

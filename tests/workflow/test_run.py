@@ -17,7 +17,8 @@ RUNS = ("plain_seed~0_cam", "lambda~0_seed~0_cam", f"{ARM}_segmenter")
 def test_a_run_ends_with_the_table_and_the_picture(workflow: Workflow):
     birds = workflow.folder / "results" / "birds"
     table = pd.read_csv(birds / "table1.csv")
-    columns = "model,backbone,top1_loc,top5_loc,gt_known,source,protocol,threshold,images,seeds"
+    columns = "model,backbone,top1_loc,top5_loc,gt_known,mean_iou,gt_known_70,area_ratio,"
+    columns += "pxap,mask_iou,boundary_iou,source,protocol,threshold,images,seeds"
     assert ",".join(table.columns) == f"{columns},split,without_box,note"
     assert set(table["source"]) == {"measured"}
     assert set(table["protocol"]) == {"crop", "resize", "original"}

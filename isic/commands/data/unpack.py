@@ -12,6 +12,7 @@ from isic.settings.declare import Setting
 def unpack(
     archives: Annotated[list[Path], File("tar or zip archives.")],
     output: Annotated[Path, File("Folder to write.", writes=True)],
+    *,
     checksum: Annotated[
         tuple[str, ...] | None, Setting("of each archive, in order: sha256:HEX or md5:HEX")
     ] = None,
