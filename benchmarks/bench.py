@@ -4,7 +4,8 @@
 
 Names: loader, batches, training, nmf, inference, predict, variants, rates, start, demo; all by
 default. They run one after the other, on a machine that does nothing else; figures of the same name
-in the output are replaced. benchmarks/README.md says what was found.
+in the output are replaced; one that fails leaves its reason. With SMALL=1 in the environment,
+networks and data are small: it is tried, not measured. benchmarks/README.md says what was found.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SMALL = bool(os.environ.get("SMALL"))  # seconds on any machine: do the benchmarks run?
 BENCHMARKS: dict[str, Callable[[Path], dict]] = {}
 
 
@@ -40,7 +42,7 @@ def benchmark(function: Callable[[Path], dict]) -> Callable[[Path], dict]:
 def alternately(ways: dict[str, Callable[[], None]], rounds: int = 5) -> dict[str, float]:
     """Median seconds of each way, run in turn, so that a slow spell of the machine meets all."""
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for round_ in range(rounds + 1):
+    for round_ in range(2 if SMALL else rounds + 1):
         for name, way in ways.items():
             begin = time.perf_counter()
             way()
@@ -67,6 +69,8 @@ def sizes() -> dict:
     """Networks and batches that suit the machine: the paper's on a GPU, small ones without."""
     import torch
 
+    if SMALL:
+        return {"backbone": "resnet18", "resize": 40, "crop": 33, "batch": 8, "steps": 2}
     if torch.cuda.is_available():
         return {"backbone": "resnet50", "resize": 256, "crop": 224, "batch": 64, "steps": 40}
     return {"backbone": "resnet18", "resize": 112, "crop": 97, "batch": 24, "steps": 15}
@@ -86,8 +90,37 @@ TRAINING = {
     "momentum": 0.9,
     "weight_decay": 1e-4,
     "precision": "bf16",
-    "seed": 0,
+    "epochs": 1,
 }
+
+
+def stepper(network, x, y, steps: int, bf16: bool = True, compiled: bool = False) -> Callable:
+    """Training steps of a network of ours on one resident batch of images and classes."""
+    import torch
+
+    from isic.networks.fusion import logits
+
+    optimizer = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9, nesterov=True)
+    model = compile_(network) if compiled else network
+
+    def train() -> None:
+        for _ in range(steps):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+                maps = model(x)[1]
+            loss = torch.nn.functional.cross_entropy(logits(maps), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        synchronize()
+
+    return train
+
+
+def compile_(network):
+    """`torch.compile`; without its own compiler where it is only tried."""
+    import torch
+
+    return torch.compile(network, backend="eager" if SMALL else "inductor")
 
 
 @benchmark
@@ -110,7 +143,9 @@ def loader(scratch: Path) -> dict:
     from isic.method.segmenter import segmentation_loss, train_segmenter
     from isic.networks.backbones import parameter_groups
     from isic.networks.fusion import FusionNetwork, image_vectors, logits
+    from isic.settings.sections import Classifier, Segmenter
     from isic.training.devices import pick_device
+    from isic.training.loop import Job
 
     size, device = sizes(), pick_device()
     n, crop = size["batch"] * size["steps"], size["crop"]
@@ -155,9 +190,9 @@ def loader(scratch: Path) -> dict:
             optimizer.step()
         synchronize()
 
-    def whole(train: Callable, *arguments: object, **settings: object) -> None:
+    def whole(train: Callable, *arguments: object) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
-            train(*arguments, epochs=1, crop=crop, **settings, **TRAINING)
+            train(*arguments, Job(crop, 0))
         synchronize()
 
     found = {}
@@ -165,15 +200,16 @@ def loader(scratch: Path) -> dict:
         network = FusionNetwork(size["backbone"], None, channels=128, outputs=outputs)
         if name == "classifier":
             loss = classifier_loss
-            settings = {"lam": 1.0, "classes_per_batch": groups, "images_per_class": per_class}
+            settings = Classifier(classes_per_batch=groups, images_per_class=per_class, **TRAINING)
 
             def ours(network=network, settings=settings, images=images) -> None:
-                whole(train_classifier, network, images, labels, similar, **settings)
+                whole(train_classifier, network, images, labels, similar, settings)
         else:
             loss = segmenter_loss
+            settings = Segmenter(batch_size=size["batch"], **TRAINING)
 
-            def ours(network=network, images=images) -> None:
-                whole(train_segmenter, network, images, masks, batch_size=size["batch"])
+            def ours(network=network, settings=settings, images=images) -> None:
+                whole(train_segmenter, network, images, masks, settings)
 
         seconds = alternately(
             {
@@ -299,7 +335,9 @@ def training(scratch: Path) -> dict:
     from isic.data.index import class_ids
     from isic.method.recognizer import train_recognizer
     from isic.networks.fusion import PlainNetwork, logits
+    from isic.settings.sections import Plain
     from isic.training.devices import pick_device
+    from isic.training.loop import Job
 
     size, device, classes = sizes(), pick_device(), 12
     n = 480 if device.type == "cpu" else 6000
@@ -313,15 +351,8 @@ def training(scratch: Path) -> dict:
     def ours() -> None:
         network = PlainNetwork(size["backbone"], None, outputs=classes)
         with contextlib.redirect_stdout(io.StringIO()):
-            train_recognizer(
-                network,
-                images,
-                labels,
-                batch_size=size["batch"],
-                epochs=1,
-                crop=size["crop"],
-                **TRAINING,
-            )
+            settings = Plain(batch_size=size["batch"], **TRAINING)
+            train_recognizer(network, images, labels, settings, Job(size["crop"], 0))
         synchronize()
 
     def theirs() -> None:
@@ -377,14 +408,15 @@ def nmf(scratch: Path) -> dict:
     rng = np.random.default_rng(0)
     path = scratch / "features.h5"
     with h5py.File(path, "w") as file:
-        shape = (1300, 28, 28, 128)
+        counts = (30,) if SMALL else (30, 300, 1300)
+        shape = (counts[-1], 28, 28, 128)
         store = file.create_dataset("features", shape, np.float16, chunks=(1, *shape[1:]))
         mean = rng.lognormal(0, 1, 128)
         for row in range(shape[0]):  # products of three rectified maps, as the fusion gives them
             maps = np.maximum(rng.standard_normal((3, *shape[1:]), np.float32) + 0.3, 0)
             store[row] = np.minimum(maps.prod(0) * mean, 60_000)
     found = {}
-    for images in (30, 300, 1300):
+    for images in counts:
         ours, theirs = [], []
         for _ in range(3):  # in turn
             ours.append(in_process(OURS, OUR_CODE, path, images, scratch / "ours.npy"))
@@ -432,7 +464,7 @@ def inference(scratch: Path) -> dict:
 
     def ours() -> None:
         with contextlib.redirect_stderr(io.StringIO()):
-            for _ in fused_maps(network, images, size["crop"], "bf16"):
+            for _ in fused_maps(network, images, size["crop"], precision="bf16"):
                 pass
 
     seconds = alternately({"bare": bare, "isic": ours})
@@ -519,8 +551,9 @@ def rates(scratch: Path) -> dict:
     from isic.method.recognizer import best_classes, train_recognizer
     from isic.method.segmenter import train_segmenter
     from isic.networks.fusion import FusionNetwork, PlainNetwork
-    from isic.settings.sections import Masks
+    from isic.settings.sections import Classifier, Masks, Plain, Segmenter
     from isic.storage.hdf5 import new_hdf5
+    from isic.training.loop import Job
 
     cores, gpu = os.cpu_count() or 1, torch.cuda.is_available()
     classes, n = 12, 2880 if gpu else 192
@@ -544,19 +577,20 @@ def rates(scratch: Path) -> dict:
     torch.manual_seed(0)
     network = FusionNetwork("resnet50", None, channels=128, outputs=classes)
     similar = np.eye(classes, dtype=bool)
-    own = {"lam": 1.0, "classes_per_batch": classes}
-    own |= {"images_per_class": 5, "epochs": 1, "crop": 224, **TRAINING}
-    timed("train_classifier", n, lambda: train_classifier(network, images, labels, similar, **own))
+    own, job = Classifier(classes_per_batch=classes, images_per_class=5, **TRAINING), Job(224, 0)
+    classifier = (network, images, labels, similar, own, job)
+    timed("train_classifier", n, lambda: train_classifier(*classifier))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    settings = {"batch_size": 64, "epochs": 1, "crop": 224, **TRAINING}
+    settings = Plain(**TRAINING)
     plain = PlainNetwork("resnet50", None, outputs=classes)
-    timed("train_plain", n, lambda: train_recognizer(plain, images, labels, **settings))
+    timed("train_plain", n, lambda: train_recognizer(plain, images, labels, settings, job))
 
     features = scratch / "features.h5"
     ids = index["image_id"].to_numpy()
 
     def dump() -> None:
-        write_features(features, fused_maps(network.eval(), images, 224, "bf16"), ids, labels, {})
+        maps = fused_maps(network.eval(), images, 224, precision="bf16")
+        write_features(features, maps, ids, labels, {})
 
     timed("infer", n, dump)
     masks, directions = scratch / "masks.h5", scratch / "directions.h5"
@@ -575,13 +609,15 @@ def rates(scratch: Path) -> dict:
     with h5py.File(masks) as file:
         targets = file["mask"][:]
     one = FusionNetwork("resnet50", None, channels=128, outputs=1)
-    timed("train_segmenter", n, lambda: train_segmenter(one, images, targets, **settings))
+    segmenter = (one, images, targets, Segmenter(**TRAINING), job)
+    timed("train_segmenter", n, lambda: train_segmenter(*segmenter))
 
     few = 64 if gpu else 4
     large = np.random.default_rng(0).integers(0, 256, (few, 600, 600, 3), np.uint8)
     b7 = PlainNetwork("efficientnet_b7", None, outputs=classes)
-    settings |= {"batch_size": 16 if gpu else 2, "crop": 600}
-    timed("train_recognizer", few, lambda: train_recognizer(b7, large, labels[:few], **settings))
+    own = Plain(batch_size=16 if gpu else 2, **TRAINING)
+    recognizer = (b7, large, labels[:few], own, Job(600, 0))
+    timed("train_recognizer", few, lambda: train_recognizer(*recognizer))
     b7.eval()
     timed("infer_recognizer", few, lambda: best_classes(b7, large, 5, crop=600, precision="bf16"))
 
@@ -637,40 +673,27 @@ def variants(scratch: Path) -> dict:
     """Training steps on one resident batch: what precision, memory format and compiling bring."""
     import torch
 
-    from isic.networks.fusion import FusionNetwork, logits
+    from isic.networks.fusion import FusionNetwork
     from isic.training.devices import pick_device
 
     size, device = sizes(), pick_device()
     shape = (size["batch"], 3, size["crop"], size["crop"])
     y = torch.arange(size["batch"], device=device) % 10
 
-    def stepper(form: torch.memory_format, bf16: bool, compiled: bool) -> Callable[[], None]:
+    def steps(form: torch.memory_format, bf16: bool, compiled: bool) -> Callable[[], None]:
         torch.manual_seed(0)
         network = FusionNetwork(size["backbone"], None, channels=128, outputs=10).train()
         network.to(device, memory_format=form)
-        optimizer = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9, nesterov=True)
-        model = torch.compile(network) if compiled else network
         x = torch.randn(shape, device=device).to(memory_format=form)
-
-        def steps() -> None:
-            for _ in range(size["steps"]):
-                with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                    maps = model(x)[1]
-                loss = torch.nn.functional.cross_entropy(logits(maps), y)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            synchronize()
-
-        return steps
+        return stepper(network, x, y, size["steps"], bf16, compiled)
 
     plain, last = torch.contiguous_format, torch.channels_last
     ways = {
-        "float32": stepper(plain, False, False),
-        "float32, channels last": stepper(last, False, False),
-        "bf16": stepper(plain, True, False),
-        "bf16, channels last": stepper(last, True, False),
-        "bf16, channels last, compiled": stepper(last, True, True),
+        "float32": steps(plain, False, False),
+        "float32, channels last": steps(last, False, False),
+        "bf16": steps(plain, True, False),
+        "bf16, channels last": steps(last, True, False),
+        "bf16, channels last, compiled": steps(last, True, True),
     }
     begin = time.perf_counter()
     ways["bf16, channels last, compiled"]()
@@ -693,6 +716,15 @@ def snakemake(folder: Path, *arguments: str) -> str:
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     return done.stdout + done.stderr
+
+
+def job_seconds(results: Path) -> dict[Path, float]:
+    """What each job of a data set's run took, by the file in which Snakemake keeps it."""
+    found = {}
+    for path in sorted((results / "benchmarks").rglob("*.tsv")):
+        header, row = (line.split("\t") for line in path.read_text().splitlines()[:2])
+        found[path] = float(dict(zip(header, row, strict=True))["s"])
+    return found
 
 
 @benchmark
@@ -755,10 +787,9 @@ def demo(scratch: Path) -> dict:
     output = snakemake(scratch)
     wall = time.perf_counter() - begin
     spans = []
-    for path in (scratch / "results/birds/benchmarks").rglob("*.tsv"):
-        header, row = (line.split("\t") for line in path.read_text().splitlines()[:2])
+    for path, seconds in job_seconds(scratch / "results/birds").items():
         end = path.stat().st_mtime - began
-        spans.append((end - float(dict(zip(header, row, strict=True))["s"]), end))
+        spans.append((end - seconds, end))
     busy, last = 0.0, 0.0
     for first, end in sorted(spans):
         busy += max(0.0, end - max(first, last))
@@ -788,6 +819,7 @@ def machine() -> dict:
         "processor": name,
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cuda": torch.version.cuda,
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "torchvision", "snakemake")},
     }
@@ -801,13 +833,19 @@ def main() -> None:
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the isic command sets it
+    failed: list[str] = []
     found = json.loads(chosen.output.read_text()) if chosen.output.exists() else {}
     for name in chosen.names or BENCHMARKS:
         with tempfile.TemporaryDirectory() as scratch:
-            figures = BENCHMARKS[name](Path(scratch))
+            try:
+                figures = BENCHMARKS[name](Path(scratch))
+            except (Exception, SystemExit) as error:  # the others go on
+                figures = {"error": f"{type(error).__name__}: {str(error).strip()}"[-2000:]}
+                failed.append(name)
         found |= {"machine": machine(), name: figures}
         print(name, json.dumps(figures, indent=1, ensure_ascii=False), flush=True)
         chosen.output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 
 if __name__ == "__main__":
