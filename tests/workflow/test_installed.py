@@ -122,7 +122,12 @@ def test_from_photographs_to_boxes_interrupted(installed: Path, empty: Path) -> 
     assert re.search(r"^\d+ boxes in 12 images: p-boxes/boxes.csv", text, re.M)
     assert set(PARTS) <= set(os.listdir("p-boxes"))
     assert len(read_predictions("p-boxes").missing()) == 0
-    assert "nothing to be done" in said(*command)
+    corrected = Path("p-boxes/yolo/labels/corrected.txt")
+    corrected.touch()
+    again = said(*command)
+    assert "nothing to be done" in again
+    assert "p-boxes/yolo: is there already and stays" in again
+    assert corrected.exists()
     assert "Nothing to be done" in said(  # the line that it printed, by hand
         "sh", "-c", re.findall(r"^(snakemake .*)$", text, re.M)[0].replace(
             "snakemake", f"{installed}/python -P -m snakemake", 1)

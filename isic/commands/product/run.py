@@ -258,8 +258,9 @@ def _finish(folder: Path, name: str, formats: Sequence[str]) -> None:
         _same_file(folder / file.format(dataset=name), folder / Path(file).name)
     for form in formats:
         target = folder / (f"{form}.json" if form == "coco" else form)
-        if target.is_dir():
-            shutil.rmtree(target)
+        if target.is_dir() and any(target.iterdir()):  # somebody may have corrected it
+            print(f"{target}: is there already and stays. Delete it to have it written anew.")
+            continue
         export(form, place, target)  # type: ignore[arg-type]  # its formats, but for onnx
     found = read_predictions(place)
     pages = (place / "index.html", folder / "check.html")  # what there is to look at
